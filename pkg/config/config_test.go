@@ -1,0 +1,208 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gitee.com/belfry/belfry/pkg/config"
+)
+
+var both = config.Parts{Gateway: true, Notifier: true}
+
+const good = `
+gateway:
+  hooks:
+    - name: payments
+      signature: {secret: "${HOOK_SECRET}"}
+      routes: [{robots: [team]}]
+notifier:
+  robots:
+    - name: team
+      webhook: https://oapi.dingtalk.com/robot/send?access_token=${ROBOT_TOKEN}
+      secret: "${file:SECRETFILE}"
+      keywords: [Gitee]
+`
+
+func TestLoadPutsValuesAndDefaultsInPlace(t *testing.T) {
+	t.Setenv("HOOK_SECRET", `quote " and: colon # hash`)
+	t.Setenv("ROBOT_TOKEN", "0123abcd")
+	dir := t.TempDir()
+	secret := filepath.Join(dir, "secret")
+	if err := os.WriteFile(secret, []byte("SECfile\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "belfry.yaml")
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll(good, "SECRETFILE", secret)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Load(file, both)
+	if err != nil {
+		t.Fatal(err)
+	}
+	robot := cfg.GetNotifier().GetRobots()[0]
+	for _, c := range []struct{ name, got, want string }{
+		{"variable with YAML's own characters", cfg.GetGateway().GetHooks()[0].GetSignature().GetSecret(), `quote " and: colon # hash`},
+		{"variable inside a text", robot.GetWebhook(), "https://oapi.dingtalk.com/robot/send?access_token=0123abcd"},
+		{"file without its last line feed", robot.GetSecret(), "SECfile"},
+		{"missing_keyword", robot.GetMissingKeyword(), "APPEND"},
+		{"locale", robot.GetLocale(), "zh-CN"},
+		{"admin", cfg.GetAdmin().GetListen(), "127.0.0.1:9092"},
+		{"door", cfg.GetGateway().GetListen(), "127.0.0.1:8080"},
+		{"spool", cfg.GetGateway().GetSpool().GetDir(), "data/gateway"},
+		{"gRPC", cfg.GetNotifier().GetGrpc().GetListen(), "127.0.0.1:9090"},
+		{"HTTP", cfg.GetNotifier().GetHttp().GetListen(), "127.0.0.1:9091"},
+		{"store", cfg.GetNotifier().GetStore().GetEmbedded().GetDir(), "data/notifier"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, c.got, c.want)
+		}
+	}
+	if got := cfg.GetNotifier().GetDedupWindow().AsDuration(); got != 24*time.Hour {
+		t.Errorf("dedup_window: %v", got)
+	}
+	if got := cfg.GetNotifier().GetMaxAge().AsDuration(); got != 24*time.Hour {
+		t.Errorf("max_age: %v", got)
+	}
+}
+
+// Each row changes one thing of a good file; want is the beginning of one of the errors.
+func TestFaultsNamePlaceAndFix(t *testing.T) {
+	base := strings.ReplaceAll(good, "${file:SECRETFILE}", "SECtest")
+	rep := func(old, new string) string {
+		if !strings.Contains(base, old) {
+			t.Fatalf("the good file has no %q", old)
+		}
+		return strings.Replace(base, old, new, 1)
+	}
+	for name, c := range map[string]struct {
+		yaml  string
+		parts config.Parts
+		want  string
+	}{
+		"unknown key":                {rep("keywords:", "keyword:"), both, `b.yaml:12:7: unknown field "keyword"`},
+		"not YAML":                   {rep("hooks:", "hooks: ]"), both, "b.yaml:"},
+		"other line breaks":          {"\rr\u0085\u2028\u2029x", both, "b.yaml:2:1: expected fields for belfry.config.v1.Config, got scalar"},
+		"second document":            {base + "---\nnotifier: {}\n", both, "b.yaml:13: a second document begins here"},
+		"key written twice":          {rep("      keywords: [Gitee]", "      name: team2"), both, `b.yaml:12:7: the key "name" is written twice, first in line 9`},
+		"empty file":                 {"", both, "b.yaml: the part `gateway` is missing"},
+		"unset variable":             {rep("${ROBOT_TOKEN}", "${NO_SUCH}"), both, "b.yaml:10:16: notifier.robots[0].webhook: the environment variable NO_SUCH is not set"},
+		"empty variable":             {rep("${ROBOT_TOKEN}", "${EMPTY}"), both, "b.yaml:10:16: notifier.robots[0].webhook: the environment variable EMPTY is empty"},
+		"missing file":               {rep("SECtest", "${file:/no/such}"), both, "b.yaml:11:15: notifier.robots[0].secret: file /no/such: there is no such file"},
+		"odd reference":              {rep("SECtest", "${a-b}"), both, "b.yaml:11:15: notifier.robots[0].secret: a reference is ${NAME}"},
+		"both secrets":               {rep("signature:", "password: {secret: x}\n      signature:"), both, "b.yaml:"},
+		"no secret":                  {rep(`signature: {secret: "${HOOK_SECRET}"}`, ""), both, "b.yaml:4:7: gateway.hooks[0]: give signature: {secret: ...}, or password: {secret: ...}"},
+		"when":                       {rep("robots: [team]", "robots: [team], when: 'kind == \"push\"'"), both, "b.yaml:6:39: gateway.hooks[0].routes[0].when: rules are not available in this version"},
+		"robot of a route unknown":   {rep("{robots: [team]}", "{robots: [teem]}"), both, `b.yaml:6:26: gateway.hooks[0].routes[0].robots[0]: there is no robot "teem"`},
+		"bad name":                   {rep("- name: team", "- name: Team"), both, "b.yaml:9:13: notifier.robots[0].name: does not match regex pattern"},
+		"two robots of one name":     {base + "    - name: team\n      webhook: https://oapi.dingtalk.com/robot/send?access_token=x\n", both, "b.yaml:9:5: notifier.robots: two robots have the same name"},
+		"one robot under two names":  {base + "    - name: twin\n      webhook: https://oapi.dingtalk.com/robot/send?access_token=${ROBOT_TOKEN}\n", both, "b.yaml:14:16: notifier.robots[1].webhook: is the webhook of robot team as well"},
+		"one robot in two spellings": {base + "    - name: twin\n      webhook: https://OAPI.dingtalk.io:443/robot/send?x=1&access_token=${ROBOT_TOKEN}\n", both, "b.yaml:14:16: notifier.robots[1].webhook: is the webhook of robot team as well"},
+		"key in another spelling":    {base + "  maxAge: 2h\n", both, "b.yaml:13:3: this is no key"},
+		"key without its blank":      {rep("{secret: \"${HOOK_SECRET}\"}", "{secret:robot-token-value}"), both, "b.yaml:5:19: this is no key"},
+		"value in a key's place":     {rep("{secret: \"${HOOK_SECRET}\"}", "{hunter2}"), both, "b.yaml:5:19: unknown field, expected one of"},
+		"value taken for an alias":   {rep(`"SECtest"`, "*hook-secret-value"), both, "b.yaml: an alias (*name) refers to nothing"},
+		"UTF-16":                     {"\xfe\xff\x00a", both, "b.yaml: is not text in UTF-8"},
+		"unset variable and more":    {rep("${ROBOT_TOKEN}", "${NO_SUCH}") + "      locale: en\n", both, "b.yaml:13:15: notifier.robots[0].locale: only zh-CN"},
+		"one folder for two":         {rep("hooks:", "spool: {dir: ./data/notifier}\n  hooks:"), both, "b.yaml:3:16: gateway.spool.dir: is the folder of notifier.store as well"},
+		"default address used twice": {rep("hooks:", "listen: localhost:9091\n  hooks:"), both, "b.yaml:3:11: gateway.listen: localhost:9091 is used twice"},
+		"token":                      {rep("hooks:", "notifier: {address: 127.0.0.1:1, token: x}\n  hooks:"), both, "b.yaml:3:43: gateway.notifier.token: tokens are not available in this version"},
+		"NATS":                       {base + "  store: {nats: {url: nats://a, replicas: 3}}\n", both, "b.yaml:13:17: notifier.store.nats: a NATS cluster as store is not available in this version"},
+		"eleven keywords":            {rep("[Gitee]", "[a,b,c,d,e,f,g,h,i,j,k]"), both, "b.yaml:12:17: notifier.robots[0].keywords: must contain no more than 10 item(s)"},
+		"other locale":               {rep("keywords: [Gitee]", "locale: en"), both, "b.yaml:12:15: notifier.robots[0].locale: only zh-CN is available"},
+		"other missing_keyword":      {rep("keywords: [Gitee]", "missing_keyword: append"), both, "b.yaml:12:24: notifier.robots[0].missing_keyword: must be in list"},
+		"foreign host":               {rep("oapi.dingtalk.com", "evil.example"), both, "b.yaml:10:16: notifier.robots[0].webhook: the host evil.example is not one of DingTalk's"},
+		"plain http":                 {rep("https://oapi", "http://oapi"), both, "b.yaml:10:16: notifier.robots[0].webhook: the webhook must be https"},
+		"plain http to a named host": {rep("https://oapi.dingtalk.com", "http://sim.example") + "  allowed_webhook_hosts: [sim.example]\n", both, "b.yaml:10:16: notifier.robots[0].webhook: the webhook must be https"},
+		"webhook without token":      {rep("access_token=", "token="), both, "b.yaml:10:16: notifier.robots[0].webhook: "},
+		"open door":                  {base + "  grpc: {listen: 0.0.0.0:9090}\n", both, "b.yaml:13:18: notifier.grpc.listen: the notifier asks nobody who they are"},
+		"not an address":             {base + "  grpc: {listen: nine}\n", both, "b.yaml:13:18: notifier.grpc.listen: must be a valid host"},
+		"address used twice":         {rep("hooks:", "listen: 127.0.0.1:7\n  hooks:") + "admin: {listen: 127.0.0.1:7}\n", both, "b.yaml:14:17: admin.listen: 127.0.0.1:7 is used twice"},
+		"window below age":           {base + "  dedup_window: 1h\n  max_age: 2h\n", both, "b.yaml:13:17: notifier.dedup_window: is shorter than max_age"},
+		"age out of range":           {base + "  max_age: 1s\n", both, "b.yaml:13:12: notifier.max_age: must be greater than or equal to 60s"},
+		"gateway alone":              {base, config.Parts{Gateway: true, Remote: true}, "b.yaml:3:3: gateway: notifier.address is missing"},
+		"part missing":               {"notifier: {robots: []}", both, "b.yaml:1:1: the part `gateway` is missing"},
+		"no robots":                  {"notifier: {robots: []}", config.Parts{Notifier: true}, "b.yaml:1:11: notifier: robots are missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("HOOK_SECRET", "hook-secret-value")
+			t.Setenv("ROBOT_TOKEN", "robot-token-value")
+			t.Setenv("EMPTY", "")
+			cfg, err := config.Parse("b.yaml", []byte(c.yaml), c.parts)
+			if err == nil || cfg != nil {
+				t.Fatalf("accepted: %v", cfg)
+			}
+			found := false
+			for _, line := range strings.Split(err.Error(), "\n") {
+				found = found || strings.HasPrefix(line, c.want)
+			}
+			if !found {
+				t.Errorf("got:\n%v\nwant a line that begins with:\n%s", err, c.want)
+			}
+			for _, secret := range []string{"hook-secret-value", "robot-token-value", "SECtest"} {
+				if strings.Contains(err.Error(), secret) {
+					t.Errorf("the error shows a secret: %v", err)
+				}
+			}
+		})
+	}
+}
+
+func TestAllFaultsComeAtOnceInTheOrderOfTheFile(t *testing.T) {
+	yaml := strings.NewReplacer("payments", "Pay ments", "team", "Team", "${HOOK_SECRET}", "x", "${ROBOT_TOKEN}", "x", "${file:SECRETFILE}", "x").Replace(good)
+	_, err := config.Parse("b.yaml", []byte(yaml), both)
+	faults, ok := err.(config.Faults)
+	if !ok || len(faults) < 3 {
+		t.Fatalf("got %v", err)
+	}
+	for i := 1; i < len(faults); i++ {
+		if faults[i].Line < faults[i-1].Line {
+			t.Errorf("fault %d is out of order:\n%v", i, err)
+		}
+	}
+}
+
+func TestLiteralReferenceCanBeWritten(t *testing.T) {
+	yaml := strings.NewReplacer("${HOOK_SECRET}", "$${x}", "${ROBOT_TOKEN}", "x", "${file:SECRETFILE}", "x").Replace(good)
+	cfg, err := config.Parse("b.yaml", []byte(yaml), both)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := cfg.GetGateway().GetHooks()[0].GetSignature().GetSecret(); got != "${x}" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestNamedLoopbackHostMayBePlainHTTP(t *testing.T) {
+	yaml := strings.NewReplacer("${HOOK_SECRET}", "x", "https://oapi.dingtalk.com", "http://127.0.0.1:4242", "${ROBOT_TOKEN}", "x", "${file:SECRETFILE}", "x").Replace(good) +
+		"  allowed_webhook_hosts: [127.0.0.1]\n"
+	if _, err := config.Parse("b.yaml", []byte(yaml), both); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(good))
+	f.Add([]byte("notifier: {robots: [{name: a, webhook: '${X}'}]}"))
+	f.Add([]byte("a: &a [*a]"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		cfg, err := config.Parse("b.yaml", data, config.Parts{})
+		if (cfg == nil) == (err == nil) {
+			t.Fatalf("configuration %v with error %v", cfg, err)
+		}
+	})
+}
+
+func TestACommandNeedsTheValuesOfItsOwnPartOnly(t *testing.T) {
+	t.Setenv("HOOK_SECRET", "x")
+	if cfg, err := config.Parse("b.yaml", []byte(good), config.Parts{Gateway: true}); err != nil || cfg.GetNotifier() != nil {
+		t.Errorf("gateway: %v", err)
+	}
+	t.Setenv("ROBOT_TOKEN", "x")
+	yaml := strings.NewReplacer("${HOOK_SECRET}", "${NO_SUCH}", "${file:SECRETFILE}", "x").Replace(good)
+	if cfg, err := config.Parse("b.yaml", []byte(yaml), config.Parts{Notifier: true}); err != nil || cfg.GetGateway() != nil {
+		t.Errorf("notifier: %v", err)
+	}
+}

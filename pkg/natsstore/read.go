@@ -1,0 +1,156 @@
+package natsstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// lastEachChunk is how many subjects one request asks for; the server answers 1,024 at most.
+const lastEachChunk = 500
+
+// Message is a stored message. It belongs to the caller.
+type Message struct {
+	Subject string
+	Seq     uint64
+	Time    time.Time
+	Data    []byte
+}
+
+// directGet is a request of JetStream's direct get, described in NATS' architecture decision ADR-31.
+type directGet struct {
+	Seq       uint64   `json:"seq,omitempty"`
+	NextFor   string   `json:"next_by_subj,omitempty"`
+	Batch     int      `json:"batch,omitempty"`
+	MaxBytes  int      `json:"max_bytes,omitempty"`
+	MultiLast []string `json:"multi_last,omitempty"`
+}
+
+// Forward returns the first limit messages of stream whose subject matches and whose sequence is at least
+// from, ascending and without gaps, and how many more match beyond them. It ends early, though not before
+// the first message, once it has maxBytes. The stream must have AllowDirect.
+func (s *Store) Forward(ctx context.Context, stream, subject string, from uint64, limit, maxBytes int) (msgs []Message, more uint64, err error) {
+	if limit < 1 {
+		return nil, 0, nil
+	}
+	return s.direct(ctx, stream, directGet{Seq: max(from, 1), NextFor: subject, Batch: limit, MaxBytes: maxBytes})
+}
+
+// LastEach returns the newest message of each of the subjects that has one, in no particular order. The
+// stream must have AllowDirect.
+func (s *Store) LastEach(ctx context.Context, stream string, subjects []string) ([]Message, error) {
+	var all []Message
+	for len(subjects) > 0 {
+		n := min(len(subjects), lastEachChunk)
+		msgs, _, err := s.direct(ctx, stream, directGet{MultiLast: subjects[:n]})
+		if err != nil {
+			return nil, err
+		}
+		all, subjects = append(all, msgs...), subjects[n:]
+	}
+	return all, nil
+}
+
+func (s *Store) direct(ctx context.Context, stream string, req directGet) (msgs []Message, more uint64, err error) {
+	defer func() {
+		if err != nil {
+			msgs, err = nil, fmt.Errorf("read stream %s: %w", stream, err)
+		}
+	}()
+	ctx, cancel := withTimeout(ctx)
+	defer cancel()
+	body, err := json.Marshal(req)
+	if err != nil {
+		return nil, 0, err
+	}
+	inbox := s.nc.NewInbox()
+	sub, err := s.nc.SubscribeSync(inbox)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	// The request bounds the answer; the client need not.
+	if err := sub.SetPendingLimits(-1, -1); err != nil {
+		return nil, 0, err
+	}
+	if err := s.nc.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, body); err != nil {
+		return nil, 0, err
+	}
+	var last uint64
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return nil, 0, err
+		}
+		switch status := m.Header.Get("Status"); status {
+		case "":
+		case "204":
+			more, err = strconv.ParseUint(m.Header.Get("Nats-Num-Pending"), 10, 64)
+			if err != nil {
+				return nil, 0, fmt.Errorf("count of what is left: %w", err)
+			}
+			if end := m.Header.Get("Nats-Last-Sequence"); end != strconv.FormatUint(last, 10) {
+				return nil, 0, fmt.Errorf("the end of the answer, %s, was lost on the way", end)
+			}
+			return msgs, more, nil
+		case "404":
+			return msgs, 0, nil
+		default:
+			return nil, 0, fmt.Errorf("server answered %s %s", status, m.Header.Get("Description"))
+		}
+		msg, err := fromDirect(m)
+		if err != nil {
+			return nil, 0, err
+		}
+		if before := m.Header.Get("Nats-Last-Sequence"); before != strconv.FormatUint(last, 10) {
+			return nil, 0, fmt.Errorf("a message between %d and %d was lost on the way", last, msg.Seq)
+		}
+		last = msg.Seq
+		msgs = append(msgs, msg)
+	}
+}
+
+func fromDirect(m *nats.Msg) (Message, error) {
+	seq, err := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64)
+	if err != nil {
+		return Message{}, fmt.Errorf("sequence of a message: %w", err)
+	}
+	at, err := time.Parse(time.RFC3339Nano, m.Header.Get(jetstream.TimeStampHeaer))
+	if err != nil {
+		return Message{}, fmt.Errorf("time of message %d: %w", seq, err)
+	}
+	return Message{Subject: m.Header.Get(jetstream.SubjectHeader), Seq: seq, Time: at, Data: m.Data}, nil
+}
+
+// remove removes one message from stream, synced; one that is not there is no error. The client's own call
+// keeps the server's error code to itself.
+func (s *Store) remove(ctx context.Context, stream string, seq uint64) error {
+	body, err := json.Marshal(map[string]any{"seq": seq, "no_erase": true})
+	if err != nil {
+		return err
+	}
+	m, err := s.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.DELETE."+stream, body)
+	if err != nil {
+		return err
+	}
+	var answer struct {
+		Success bool                `json:"success"`
+		Error   *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(m.Data, &answer); err != nil {
+		return fmt.Errorf("answer of the server: %w", err)
+	}
+	if answer.Error != nil && !isGone(answer.Error) {
+		return answer.Error
+	}
+	if answer.Error == nil && !answer.Success {
+		return errors.New("the server gave no reason for its refusal")
+	}
+	return nil
+}
