@@ -1,0 +1,134 @@
+package main
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"go.uber.org/zap"
+
+	configv1 "gitee.com/belfry/belfry/gen/belfry/config/v1"
+	"gitee.com/belfry/belfry/pkg/config"
+)
+
+type configFlag struct {
+	Config string `short:"c" help:"The configuration file (default: ${default})." default:"belfry.yaml" placeholder:"FILE"`
+}
+
+type runCmd struct{ configFlag }
+
+func (c *runCmd) Run(e *env) error {
+	return serve(e, c.Config, config.Parts{Gateway: true, Notifier: true})
+}
+
+type gatewayCmd struct{ configFlag }
+
+func (c *gatewayCmd) Run(e *env) error {
+	return serve(e, c.Config, config.Parts{Gateway: true, Remote: true})
+}
+
+type notifierCmd struct{ configFlag }
+
+func (c *notifierCmd) Run(e *env) error {
+	return serve(e, c.Config, config.Parts{Notifier: true})
+}
+
+// serve runs the parts that the command is for until a signal comes or one of them fails.
+func serve(e *env, file string, parts config.Parts) error {
+	cfg, err := load(file, parts)
+	if err != nil {
+		return err
+	}
+	p := newProcess(e.log)
+	if err := p.start(e.ctx, cfg, parts); err != nil {
+		if e.ctx.Err() != nil {
+			return p.stop() // told to stop before it had started
+		}
+		return errors.Join(err, p.stop())
+	}
+	e.log.Info("ready", p.addresses()...)
+	return attend(e, p)
+}
+
+// attend waits until p is told to stop or one of its parts fails, and stops it.
+func attend(e *env, p *process) error {
+	failure := p.Wait(e.ctx)
+	if failure != nil {
+		e.log.Error("stopping, because a part failed", zap.Error(failure))
+	} else {
+		e.log.Info("stopping, as told; a second signal stops at once")
+	}
+	err := errors.Join(failure, p.stop())
+	e.log.Info("stopped")
+	return err
+}
+
+// load is config.Load with a word for those who have no configuration yet.
+func load(file string, parts config.Parts) (*configv1.Config, error) {
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no configuration %s: name one with -c, or let `belfry init` write one", file)
+	}
+	return config.Load(file, parts)
+}
+
+type checkCmd struct{ configFlag }
+
+// Run checks whatever parts the file has, as the command that runs these parts would.
+func (c *checkCmd) Run(e *env) error {
+	cfg, err := load(c.Config, config.Parts{})
+	if err != nil {
+		return err
+	}
+	parts := config.Parts{Gateway: cfg.GetGateway() != nil, Notifier: cfg.GetNotifier() != nil}
+	parts.Remote = !parts.Notifier
+	command := "run"
+	switch {
+	case !parts.Gateway && !parts.Notifier:
+		return fmt.Errorf("%s has neither a `gateway` nor a `notifier`: there is nothing to run", c.Config)
+	case !parts.Notifier:
+		command = "gateway"
+	case !parts.Gateway:
+		command = "notifier"
+	}
+	if cfg, err = load(c.Config, parts); err != nil {
+		return err
+	}
+	fmt.Fprintf(e.stdout, "%s is good for belfry %s: %s, %s\n", c.Config, command,
+		count(len(cfg.GetGateway().GetHooks()), "hook"), count(len(cfg.GetNotifier().GetRobots()), "robot"))
+	return nil
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+type initCmd struct {
+	Out string `short:"o" help:"The file to write, which must not exist (default: ${default})." default:"belfry.yaml" placeholder:"FILE"`
+}
+
+//go:embed init.yaml
+var initYAML []byte
+
+// Run writes the file for its owner's eyes only: people are prone to put secrets into it after all.
+func (c *initCmd) Run(e *env) error {
+	f, err := os.OpenFile(c.Out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s is there already; give another name with -o", c.Out)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(initYAML); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	fmt.Fprintf(e.stdout, "wrote %s; fill it in, then: belfry check -c %s\n", c.Out, c.Out)
+	return nil
+}

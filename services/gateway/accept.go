@@ -1,0 +1,131 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+	"google.golang.org/protobuf/proto"
+
+	eventv1 "gitee.com/belfry/belfry/gen/belfry/event/v1"
+)
+
+// The budgets of one webhook, counted from when it has been read. Together with the wait for admission
+// they keep the whole answer under 3 seconds.
+const (
+	// notifyBudget is for telling the notifier.
+	notifyBudget = 2 * time.Second
+	// acceptBudget is for that and for the spool: at least 700 ms are left for it.
+	acceptBudget = 2700 * time.Millisecond
+)
+
+// accepted is what became of an event: each robot that it is for was reached, spooled or refused.
+type accepted struct {
+	// deliveries are the notifier's names for what it took, in the order of the hook's robots.
+	deliveries []string
+	// duplicate says that the notifier took all of them before, and that nothing else was to do.
+	duplicate bool
+	// spooled are the robots whose share of the event is in the spool.
+	spooled []string
+	// refused are the robots for which the notifier will never take it, and why.
+	refused []robotRefusal
+}
+
+type robotRefusal struct {
+	robot string
+	*refusal
+}
+
+// accept makes the event safe for every robot of h. On nil each of them has it in the notifier or in the
+// spool, or will never have it. An error says that at least one has it in neither, as far as is known; the
+// whole may be repeated then, since the event's id keeps it from being told twice.
+//
+// It works on although the caller may have hung up: Gitee does not send the event again.
+func (g *Gateway) accept(ctx context.Context, requestID string, h *hook, event *eventv1.Event) (accepted, error) {
+	ctx = context.WithoutCancel(ctx)
+	ctx, cancel := context.WithTimeout(ctx, acceptBudget)
+	defer cancel()
+
+	turns := g.lanes.enter(h.robots)
+	defer func() {
+		for _, t := range turns {
+			g.lanes.leave(t)
+		}
+	}()
+
+	var said notified
+	var direct []string
+	for _, t := range turns {
+		if !t.spool {
+			direct = append(direct, t.lane.robot)
+		}
+	}
+	if len(direct) > 0 {
+		notifyCtx, cancelNotify := context.WithTimeout(ctx, notifyBudget)
+		said = g.notify(notifyCtx, requestID, event, direct)
+		cancelNotify()
+	}
+
+	var a accepted
+	for _, t := range turns {
+		if t.spool {
+			continue
+		}
+		robot := t.lane.robot
+		r := said.refused[robot]
+		switch {
+		case r == nil:
+			a.deliveries = append(a.deliveries, said.deliveries[robot])
+			g.lanes.leave(t)
+		case r.verdict == never:
+			a.refused = append(a.refused, robotRefusal{robot, r})
+			g.lanes.leave(t)
+			g.log.Error("notify.refused", zap.String("hook", h.name), zap.String("robot", robot),
+				zap.String("event_id", event.GetId()), zap.String("reason", r.reason), zap.String("error", r.message))
+		default:
+			// At once, so that what arrives from now on does not overtake this one.
+			g.lanes.divert(t)
+			if r.verdict == noRobot {
+				g.log.Error("notify.robot_missing: the notifier's configuration lacks a robot that a route names; "+
+					"its events wait in the spool until it is added there",
+					zap.String("hook", h.name), zap.String("robot", robot), zap.String("event_id", event.GetId()))
+			} else {
+				g.log.Warn("notify.spooling: the notifier does not take events now",
+					zap.String("hook", h.name), zap.String("robot", robot), zap.String("reason", r.reason),
+					zap.String("error", r.message))
+			}
+		}
+	}
+	a.duplicate = len(said.deliveries) > 0 && !said.fresh
+
+	var errs []error
+	for _, t := range turns {
+		if !t.spool {
+			continue
+		}
+		if err := g.spoolTurn(ctx, t, event); err != nil {
+			errs = append(errs, fmt.Errorf("spooling for robot %s: %w", t.lane.robot, err))
+			continue // the others may still have it
+		}
+		a.spooled = append(a.spooled, t.lane.robot)
+		a.duplicate = false
+	}
+	return a, errors.Join(errs...)
+}
+
+// spoolTurn puts t's event into the spool, after all that came before it in its lane, and ends t.
+func (g *Gateway) spoolTurn(ctx context.Context, t *turn, event *eventv1.Event) error {
+	defer g.lanes.leave(t)
+	data, err := proto.Marshal(request(event, []string{t.lane.robot}))
+	if err != nil {
+		return fmt.Errorf("encoding the event: %w", err)
+	}
+	if err := g.lanes.awaitFirst(ctx, t); err != nil {
+		return fmt.Errorf("waiting for the events before this one: %w", err)
+	}
+	err = g.spool.Append(ctx, t.lane.robot, data)
+	g.health.note(opAppend, err)
+	return err
+}

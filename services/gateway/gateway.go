@@ -1,0 +1,118 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/semaphore"
+
+	configv1 "gitee.com/belfry/belfry/gen/belfry/config/v1"
+	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
+	"gitee.com/belfry/belfry/pkg/natsstore"
+)
+
+// Spool is the gateway's durable memory: queues, one for each lane, from which nothing disappears unless it
+// is removed. A *natsstore.Queue is one; open it without a maximum age, since it would drop what is older
+// in silence.
+type Spool interface {
+	// Append makes data durable at the end of the lane. An error leaves open whether it did, unless the
+	// spool was full. A lane's name is of lower-case letters, digits and "-".
+	Append(ctx context.Context, lane string, data []byte) error
+	// Lanes returns how many items each lane has that is not empty.
+	Lanes(ctx context.Context) (map[string]uint64, error)
+	// Next returns the oldest items of the lane, max at most, oldest first; none is no error.
+	Next(ctx context.Context, lane string, max int) ([]natsstore.Item, error)
+	// Remove makes the items go for good. Some that are gone already are no error.
+	Remove(ctx context.Context, seqs ...uint64) error
+}
+
+var _ Spool = (*natsstore.Queue)(nil)
+
+// Options are what a gateway needs. All fields must be set; what they hold stays the caller's, and must
+// outlive the gateway's use.
+type Options struct {
+	// Config has the hooks; the rest of it is the caller's business. It is not changed and not kept.
+	Config *configv1.Gateway
+	// Notifier is told the events. Calls must fail fast while there is no connection, as gRPC's do
+	// unless told otherwise.
+	Notifier notifierv1.NotifierServiceClient
+	// Spool keeps what the notifier does not take.
+	Spool Spool
+	// Log gets one line "webhook.handled" for each webhook, and what an operator must know.
+	Log *zap.Logger
+}
+
+// Gateway receives webhooks and hands them on. Make one with New. Its methods may be called from any
+// goroutine.
+type Gateway struct {
+	hooks    map[string]*hook
+	notifier notifierv1.NotifierServiceClient
+	spool    Spool
+	log      *zap.Logger
+
+	lanes   *lanes
+	replays *replays
+	health  health
+	// admission weighs the webhooks that are in work by the bytes they hold.
+	admission *semaphore.Weighted
+	// forwarding has an element for each lane that is just being forwarded.
+	forwarding chan struct{}
+	running    atomic.Bool
+	givenUp    atomic.Uint64
+}
+
+var errRunning = errors.New("the gateway runs already; call Run once")
+
+// New returns a gateway. It looks into the spool, so that events left there by an earlier life go before
+// new ones; ctx bounds that, and so do 10 seconds. An error says which hook is at fault and how, or that
+// the spool can't be read.
+func New(ctx context.Context, o Options) (*Gateway, error) {
+	if o.Config == nil || o.Notifier == nil || o.Spool == nil || o.Log == nil {
+		return nil, errors.New("gateway.Options lacks Config, Notifier, Spool or Log; all four are needed")
+	}
+	hooks, err := hooksOf(o.Config.GetHooks())
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{
+		hooks:      hooks,
+		notifier:   o.Notifier,
+		spool:      o.Spool,
+		log:        o.Log,
+		lanes:      newLanes(),
+		replays:    newReplays(replayEntries),
+		admission:  semaphore.NewWeighted(admissionBytes),
+		forwarding: make(chan struct{}, forwarders),
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	waiting, err := o.Spool.Lanes(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("looking what the gateway's spool holds: %w", err)
+	}
+	g.hold(waiting)
+	return g, nil
+}
+
+// Handler returns the hooks' door: POST /hooks/{name}, as Gitee sends it. Every other path is answered with
+// 404, and every answer is JSON.
+func (g *Gateway) Handler() http.Handler { return http.HandlerFunc(g.serve) }
+
+// Ready returns nil while the gateway can keep its promise, and else what is wrong: Run does not run, so
+// that nothing would be forwarded, or the spool failed when it was last used. A notifier out of reach is no
+// such reason: events are safe in the spool.
+func (g *Gateway) Ready() error {
+	if !g.running.Load() {
+		return errors.New("the gateway does not forward its spool; it is starting or stopping")
+	}
+	return g.health.err()
+}
+
+// GivenUp returns how many events were given up after they had been in the spool; each is in the log as
+// "spool.given_up". It counts from when the process started.
+func (g *Gateway) GivenUp() uint64 { return g.givenUp.Load() }

@@ -1,0 +1,83 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+
+	configv1 "gitee.com/belfry/belfry/gen/belfry/config/v1"
+	"gitee.com/belfry/belfry/pkg/gitee"
+)
+
+// hook is a hook of the configuration, ready for use. It does not change.
+type hook struct {
+	name   string
+	secret gitee.Secret
+	// robots are those of all routes, in the order of the configuration, each once.
+	robots []string
+}
+
+// hooksOf compiles the hooks. The error joins what is wrong with each of them.
+func hooksOf(configs []*configv1.Hook) (map[string]*hook, error) {
+	hooks := make(map[string]*hook, len(configs))
+	var faults []error
+	for _, c := range configs {
+		h, err := hookOf(c)
+		switch {
+		case err != nil:
+			faults = append(faults, fmt.Errorf("hook %q: %w", c.GetName(), err))
+		case hooks[h.name] != nil:
+			faults = append(faults, fmt.Errorf("hook %q: there are two of that name; rename one", h.name))
+		default:
+			hooks[h.name] = h
+		}
+	}
+	return hooks, errors.Join(faults...)
+}
+
+func hookOf(c *configv1.Hook) (*hook, error) {
+	h := &hook{name: c.GetName()}
+	if !isName(h.name) {
+		return nil, errors.New("a name is 1 to 63 lower-case letters, digits and \"-\", the latter not first or last")
+	}
+	switch auth := c.GetAuthentication().(type) {
+	case *configv1.Hook_Signature:
+		h.secret = gitee.Signature(auth.Signature.GetSecret())
+	case *configv1.Hook_Password:
+		h.secret = gitee.Password(auth.Password.GetSecret())
+	}
+	if h.secret.IsZero() {
+		return nil, errors.New("neither signature nor password has a secret; copy it from Gitee's form into one of them")
+	}
+	seen := make(map[string]bool)
+	for _, route := range c.GetRoutes() {
+		if route.GetWhen() != "" {
+			return nil, errors.New("rules are not available in this version: remove `when`")
+		}
+		for _, robot := range route.GetRobots() {
+			if !isName(robot) {
+				return nil, fmt.Errorf("%q is not a robot's name: that is 1 to 63 lower-case letters, digits and \"-\", the latter not first or last", robot)
+			}
+			if !seen[robot] {
+				seen[robot] = true
+				h.robots = append(h.robots, robot)
+			}
+		}
+	}
+	if len(h.robots) == 0 {
+		return nil, errors.New("no route names a robot; its events would go nowhere")
+	}
+	return h, nil
+}
+
+// isName reports whether s may name a hook or a robot, which makes it fit for addresses and for the spool.
+func isName(s string) bool {
+	if len(s) < 1 || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,49 @@
+package journal
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"gitee.com/belfry/belfry/pkg/natsstore"
+	"gitee.com/belfry/belfry/services/notifier/delivery"
+	"gitee.com/belfry/belfry/services/notifier/journal/journaltest"
+)
+
+func TestMain(m *testing.M) {
+	appendForParent()
+	goleak.VerifyTestMain(m)
+}
+
+// openIn opens a journal in a store of its own in dir; shut ends both, and may be called twice.
+func openIn(t testing.TB, dir string, opts Options) (j *Journal, shut func()) {
+	t.Helper()
+	s, err := natsstore.Open(t.Context(), natsstore.Options{Dir: dir, Name: "test journal"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	opts.Store = s
+	j, err = Open(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shut = func() {
+		j.Close()
+		s.Close()
+	}
+	t.Cleanup(shut)
+	return j, shut
+}
+
+func TestJournalOnEmbeddedJetStream(t *testing.T) {
+	journaltest.Run(t, func(t *testing.T) (delivery.Journal, func() delivery.Journal) {
+		dir := t.TempDir()
+		j, shut := openIn(t, dir, Options{})
+		return j, func() delivery.Journal {
+			shut()
+			j, shut = openIn(t, dir, Options{})
+			return j
+		}
+	})
+}

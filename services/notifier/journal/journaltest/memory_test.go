@@ -1,0 +1,105 @@
+package journaltest_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gitee.com/belfry/belfry/services/notifier/delivery"
+	"gitee.com/belfry/belfry/services/notifier/journal/journaltest"
+)
+
+func TestMemoryIsAJournal(t *testing.T) {
+	journaltest.Run(t, func(t *testing.T) (delivery.Journal, func() delivery.Journal) {
+		m := journaltest.NewMemory()
+		t.Cleanup(func() {
+			for _, v := range m.Violations() {
+				t.Errorf("violation: %v", v)
+			}
+		})
+		return m, func() delivery.Journal { return m }
+	})
+}
+
+func TestMemoryFailsBeforeOrAfterAsTold(t *testing.T) {
+	lost := errors.New("connection lost")
+	for _, applied := range []bool{false, true} {
+		m := journaltest.NewMemory()
+		broken := true
+		m.Fault = func(op string) (bool, error) {
+			if broken && op == journaltest.OpAppend {
+				return applied, lost
+			}
+			return false, nil
+		}
+		if _, err := m.Append(t.Context(), []delivery.Notification{journaltest.Message("a", "r", "x")}); !errors.Is(err, lost) {
+			t.Fatalf("Append = %v, want the fault", err)
+		}
+		broken = false
+		receipts, err := m.Append(t.Context(), []delivery.Notification{journaltest.Message("a", "r", "x")})
+		if err != nil || receipts[0].Duplicate != applied {
+			t.Errorf("applied %t: repeat = %v, %v", applied, receipts, err)
+		}
+		if n := len(m.Log("a")); n != 1 {
+			t.Errorf("applied %t: %d in the log", applied, n)
+		}
+	}
+}
+
+func TestMemoryForgetsRequestIDsAfterTheWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := journaltest.NewMemory()
+		m.DedupWindow = time.Hour
+		for i, want := range []bool{false, true, false} {
+			receipts, err := m.Append(t.Context(), []delivery.Notification{journaltest.Message("a", "r", "x")})
+			if err != nil || receipts[0].Duplicate != want {
+				t.Errorf("append %d = %v, %v, want duplicate %t", i, receipts, err, want)
+			}
+			time.Sleep(time.Duration(i) * time.Hour) // the bubble's time
+		}
+	})
+}
+
+func TestMemoryTellsOnLanes(t *testing.T) {
+	tests := map[string]func(m *journaltest.Memory) error{
+		"cursor goes back": func(m *journaltest.Memory) error {
+			rec, err := m.SaveLane(t.Context(), delivery.LaneRecord{Robot: "a", Cursor: 2})
+			if err != nil {
+				return err
+			}
+			rec.Cursor = 1
+			_, err = m.SaveLane(t.Context(), rec)
+			return err
+		},
+		"cursor beyond the log": func(m *journaltest.Memory) error {
+			_, err := m.SaveLane(t.Context(), delivery.LaneRecord{Robot: "a", Cursor: 4})
+			return err
+		},
+		"intent leaves one out": func(m *journaltest.Memory) error {
+			_, err := m.SaveLane(t.Context(), delivery.LaneRecord{Robot: "a", Cursor: 1, Intent: &delivery.Intent{First: 3, Last: 3, Items: 1, Body: []byte("{}")}})
+			return err
+		},
+		"outcome without notification": func(m *journaltest.Memory) error {
+			return m.Settle(t.Context(), []delivery.Outcome{{Robot: "b", Seq: 1}})
+		},
+		"delivered, then failed": func(m *journaltest.Memory) error {
+			return m.Settle(t.Context(), []delivery.Outcome{{Robot: "a", Seq: 1, Delivered: true}, {Robot: "a", Seq: 1}})
+		},
+	}
+	for name, do := range tests {
+		t.Run(name, func(t *testing.T) {
+			m := journaltest.NewMemory()
+			ns := []delivery.Notification{journaltest.Message("a", "", "1"), journaltest.Message("a", "", "2"), journaltest.Message("a", "", "3")}
+			if _, err := m.Append(t.Context(), ns); err != nil {
+				t.Fatal(err)
+			}
+			if err := do(m); err != nil {
+				t.Fatal(err)
+			}
+			if len(m.Violations()) != 1 {
+				t.Errorf("violations = %v, want one", m.Violations())
+			}
+		})
+	}
+}
