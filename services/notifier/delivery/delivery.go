@@ -21,7 +21,9 @@ import (
 type Robot struct {
 	// Name is its name in the configuration: lower-case letters, digits and "-".
 	Name string
-	// Webhook is where and how to call it.
+	// Members are the DingTalk robots of its group, at least one, in the configuration's order.
+	Members []Member
+	// Webhook is where and how to call it. Deprecated: Members.
 	Webhook dingtalk.Robot
 	// Keywords are those of which DingTalk wants one in each message, at most 10.
 	Keywords []string
@@ -29,6 +31,26 @@ type Robot struct {
 	RejectMissingKeyword bool
 	// Locale is the language of its messages, a BCP 47 tag.
 	Locale string
+	// Allowance is the name of the allowance that its calls count against; empty for none.
+	Allowance string
+}
+
+// Member is one of the DingTalk robots through which a group can be told.
+type Member struct {
+	// ID tells it from the others of its robot, and stays the same when the configuration puts them in
+	// another order: a digest of its access token, which can't be found from it.
+	ID string
+	// Webhook is where and how to call it.
+	Webhook dingtalk.Robot
+}
+
+// Allowance is a bound on the calls of a calendar month (Beijing time) that several robots share.
+type Allowance struct {
+	Name string
+	// PerMonth is how many calls a month may have, above 0.
+	PerMonth int
+	// MaxWait is the longest that anything waits for the allowance's sake.
+	MaxWait time.Duration
 }
 
 // Notification is what one robot is to tell. Exactly one of Event and Message is set; neither is changed
@@ -41,6 +63,12 @@ type Notification struct {
 	CreateTime time.Time
 	Event      *eventv1.Event
 	Message    *notifierv1.Message
+	// Urgent says that it may not wait for an allowance's sake.
+	Urgent bool
+	// RedeliveryOf is the resource name of the delivery that it repeats; empty for others.
+	RedeliveryOf string
+	// Refusal, if set, is why it can't be told: in its turn it becomes a dead letter with it.
+	Refusal *Failure
 }
 
 // Receipt says where a notification stands in the journal.
@@ -105,9 +133,38 @@ type Intent struct {
 
 // Failure is why something was refused, in the words of the API.
 type Failure struct {
-	Reason  notifierv1.ErrorReason `json:"reason"`
-	Message string                 `json:"message"`
-	Errcode int                    `json:"errcode,omitempty"`
+	Reason notifierv1.ErrorReason `json:"reason"`
+	// Message is the sentence for logs, in English; the API words Reason in the robot's language.
+	Message string `json:"message"`
+	Errcode int    `json:"errcode,omitempty"`
+	// Verdict is what becomes of it.
+	Verdict Verdict `json:"verdict,omitempty"`
+	// Last is what kept something that became too old from being delivered, if that is known.
+	Last *Failure `json:"last,omitempty"`
+}
+
+// Verdict says what becomes of what was refused, in the API's spelling.
+type Verdict string
+
+// The verdicts.
+const (
+	Retrying          Verdict = "RETRYING"
+	Waiting           Verdict = "WAITING"
+	MendMessage       Verdict = "MEND_MESSAGE"
+	MendConfiguration Verdict = "MEND_CONFIGURATION"
+	GivenUp           Verdict = "GIVEN_UP"
+)
+
+// Control is what operators want of a robot. It outlives restarts and is written by the API, not by lanes.
+type Control struct {
+	Robot string `json:"robot"`
+	// Revision is the store's, for compare-and-set; 0 for one that was never saved.
+	Revision uint64 `json:"-"`
+	// PausedSince is zero unless the robot is paused; Note is why, in the operator's words.
+	PausedSince time.Time `json:"paused_since,omitzero"`
+	Note        string    `json:"note,omitempty"`
+	// Resumed is when somebody last wanted a suspended robot tried at once.
+	Resumed time.Time `json:"resumed,omitzero"`
 }
 
 // Suspension is a robot's rest after DingTalk refused the robot itself.
@@ -155,6 +212,38 @@ type Journal interface {
 	Outcome(ctx context.Context, robot string, seq uint64) (*Outcome, error)
 	// Settle makes outcomes durable; one for a notification that has one already replaces it.
 	Settle(ctx context.Context, outcomes []Outcome) error
+	// Control returns what operators want of the robot; one with Revision 0 where nobody wanted anything.
+	Control(ctx context.Context, robot string) (Control, error)
+	// SaveControl replaces it, as SaveLane does a record.
+	SaveControl(ctx context.Context, c Control) (Control, error)
+	// Follow tells f of what stands in the journal, and then of what anybody, this process or another that
+	// shares the journal, changes in it. It returns nil when ctx ends, and an error when it can't go on;
+	// the caller then follows anew. A change may be told twice, and of several changes to one robot only
+	// the last, but none is left out for good. What Read, Lane and Control return after f was told is at
+	// least as new, but for Read of a journal that is shared: it may lag by moments.
+	Follow(ctx context.Context, f Follower) error
+}
+
+// Follower is told what happens in a journal. Its methods return at once; they may be called from any
+// goroutine, also several at a time.
+type Follower interface {
+	// Appended: the robot has a notification at seq, and none beyond it that was told of before.
+	Appended(robot string, seq uint64)
+	// Saved: the robot's record is now rec, which belongs to the follower.
+	Saved(rec LaneRecord)
+	// Controlled: the robot's control is now c.
+	Controlled(c Control)
+	// Current: all that stood in the journal when Follow was called has been told.
+	Current()
+}
+
+// Owner says which robots are this process's to deliver for, where several share a journal.
+type Owner interface {
+	// Mine reports whether robot is this process's now, and if so until when it may act on that without
+	// asking again. The time has a monotonic reading.
+	Mine(robot string) (until time.Time, ok bool)
+	// Changed returns a channel that is closed when answers of Mine may have changed.
+	Changed() <-chan struct{}
 }
 
 // Sender makes one attempt.

@@ -43,8 +43,12 @@ type Delivery struct {
 	Attempts int32 `protobuf:"varint,7,opt,name=attempts,proto3" json:"attempts,omitempty"`
 	// The message it went in. Absent before a first attempt.
 	Message *SentMessage `protobuf:"bytes,8,opt,name=message,proto3" json:"message,omitempty"`
-	// Why it was given up. Only in state DEAD.
-	Failure       *Failure `protobuf:"bytes,9,opt,name=failure,proto3" json:"failure,omitempty"`
+	// Why it was given up (DEAD), or what it waits for (PENDING, SENDING); absent when all is well.
+	Failure *Failure `protobuf:"bytes,9,opt,name=failure,proto3" json:"failure,omitempty"`
+	// The resource name of the delivery that this one repeats (RedeliverDelivery); empty for others.
+	RedeliveryOf string `protobuf:"bytes,10,opt,name=redelivery_of,json=redeliveryOf,proto3" json:"redelivery_of,omitempty"`
+	// Whether it was marked urgent.
+	Urgent        bool `protobuf:"varint,11,opt,name=urgent,proto3" json:"urgent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -142,6 +146,20 @@ func (x *Delivery) GetFailure() *Failure {
 	return nil
 }
 
+func (x *Delivery) GetRedeliveryOf() string {
+	if x != nil {
+		return x.RedeliveryOf
+	}
+	return ""
+}
+
+func (x *Delivery) GetUrgent() bool {
+	if x != nil {
+		return x.Urgent
+	}
+	return false
+}
+
 // SentMessage is one message to DingTalk, which carries one notification or, as a digest, several.
 type SentMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -202,10 +220,14 @@ type Failure struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// One of ErrorReason's names.
 	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
-	// What is wrong and what to change, in one sentence.
+	// What is wrong and the one thing to change, as a sentence in the robot's language.
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	// DingTalk's errcode; 0 where it did not give one.
-	Errcode       int32 `protobuf:"varint,3,opt,name=errcode,proto3" json:"errcode,omitempty"`
+	Errcode int32 `protobuf:"varint,3,opt,name=errcode,proto3" json:"errcode,omitempty"`
+	// What becomes of it: "RETRYING" (Belfry tries again by itself), "WAITING" (Belfry waits until it may go
+	// on), "MEND_MESSAGE" (the message must be changed and sent anew), "MEND_CONFIGURATION" (the robot, in
+	// DingTalk or in belfry.yaml, must be mended; then it goes on), "GIVEN_UP" (it became too old).
+	Verdict       string `protobuf:"bytes,4,opt,name=verdict,proto3" json:"verdict,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -261,11 +283,18 @@ func (x *Failure) GetErrcode() int32 {
 	return 0
 }
 
+func (x *Failure) GetVerdict() string {
+	if x != nil {
+		return x.Verdict
+	}
+	return ""
+}
+
 var File_belfry_notifier_v1_delivery_proto protoreflect.FileDescriptor
 
 const file_belfry_notifier_v1_delivery_proto_rawDesc = "" +
 	"\n" +
-	"!belfry/notifier/v1/delivery.proto\x12\x12belfry.notifier.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xeb\x02\n" +
+	"!belfry/notifier/v1/delivery.proto\x12\x12belfry.notifier.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa8\x03\n" +
 	"\bDelivery\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x1d\n" +
@@ -277,14 +306,18 @@ const file_belfry_notifier_v1_delivery_proto_rawDesc = "" +
 	"\x05title\x18\x06 \x01(\tR\x05title\x12\x1a\n" +
 	"\battempts\x18\a \x01(\x05R\battempts\x129\n" +
 	"\amessage\x18\b \x01(\v2\x1f.belfry.notifier.v1.SentMessageR\amessage\x125\n" +
-	"\afailure\x18\t \x01(\v2\x1b.belfry.notifier.v1.FailureR\afailure\"7\n" +
+	"\afailure\x18\t \x01(\v2\x1b.belfry.notifier.v1.FailureR\afailure\x12#\n" +
+	"\rredelivery_of\x18\n" +
+	" \x01(\tR\fredeliveryOf\x12\x16\n" +
+	"\x06urgent\x18\v \x01(\bR\x06urgent\"7\n" +
 	"\vSentMessage\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x14\n" +
-	"\x05items\x18\x02 \x01(\x05R\x05items\"U\n" +
+	"\x05items\x18\x02 \x01(\x05R\x05items\"o\n" +
 	"\aFailure\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x18\n" +
-	"\aerrcode\x18\x03 \x01(\x05R\aerrcodeB;Z9gitee.com/belfry/belfry/gen/belfry/notifier/v1;notifierv1b\x06proto3"
+	"\aerrcode\x18\x03 \x01(\x05R\aerrcode\x12\x18\n" +
+	"\averdict\x18\x04 \x01(\tR\averdictB;Z9gitee.com/belfry/belfry/gen/belfry/notifier/v1;notifierv1b\x06proto3"
 
 var (
 	file_belfry_notifier_v1_delivery_proto_rawDescOnce sync.Once

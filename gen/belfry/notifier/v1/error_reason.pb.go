@@ -48,6 +48,13 @@ const (
 	ErrorReason_ERROR_REASON_INTERNAL ErrorReason = 8
 	// No such page: the address leads nowhere. NOT_FOUND.
 	ErrorReason_ERROR_REASON_NO_SUCH_PATH ErrorReason = 9
+	// The delivery is still under way, and what is under way can't be sent again. Metadata: name.
+	// FAILED_PRECONDITION.
+	ErrorReason_ERROR_REASON_DELIVERY_NOT_ENDED ErrorReason = 10
+	// The place to resume from is older than the journal keeps, or not one of its own. OUT_OF_RANGE.
+	ErrorReason_ERROR_REASON_RESUME_TOKEN_EXPIRED ErrorReason = 11
+	// Too many watch at once; try again later, or elsewhere. RESOURCE_EXHAUSTED.
+	ErrorReason_ERROR_REASON_TOO_MANY_WATCHERS ErrorReason = 12
 	// Door: no hook of that name. HTTP 404.
 	ErrorReason_ERROR_REASON_HOOK_NOT_FOUND ErrorReason = 20
 	// Door: only POST is answered. HTTP 405.
@@ -90,6 +97,13 @@ const (
 	ErrorReason_ERROR_REASON_NOT_RENDERABLE ErrorReason = 51
 	// DingTalk refused with a code that is in no list; taken for a fault of the message.
 	ErrorReason_ERROR_REASON_UNKNOWN_REFUSAL ErrorReason = 52
+	// The robot is no longer in the configuration.
+	ErrorReason_ERROR_REASON_ROBOT_REMOVED ErrorReason = 53
+	// The robot is paused (PauseRobot) until somebody resumes it.
+	ErrorReason_ERROR_REASON_ROBOT_PAUSED ErrorReason = 54
+	// An attempt may have reached the group, and the robot that made it is refused meanwhile: to send it
+	// through another could show it twice.
+	ErrorReason_ERROR_REASON_OUTCOME_UNKNOWN ErrorReason = 55
 )
 
 // Enum value maps for ErrorReason.
@@ -105,6 +119,9 @@ var (
 		7:  "ERROR_REASON_SHUTTING_DOWN",
 		8:  "ERROR_REASON_INTERNAL",
 		9:  "ERROR_REASON_NO_SUCH_PATH",
+		10: "ERROR_REASON_DELIVERY_NOT_ENDED",
+		11: "ERROR_REASON_RESUME_TOKEN_EXPIRED",
+		12: "ERROR_REASON_TOO_MANY_WATCHERS",
 		20: "ERROR_REASON_HOOK_NOT_FOUND",
 		21: "ERROR_REASON_METHOD_NOT_ALLOWED",
 		22: "ERROR_REASON_BODY_TOO_LARGE",
@@ -126,6 +143,9 @@ var (
 		50: "ERROR_REASON_EXPIRED",
 		51: "ERROR_REASON_NOT_RENDERABLE",
 		52: "ERROR_REASON_UNKNOWN_REFUSAL",
+		53: "ERROR_REASON_ROBOT_REMOVED",
+		54: "ERROR_REASON_ROBOT_PAUSED",
+		55: "ERROR_REASON_OUTCOME_UNKNOWN",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":               0,
@@ -138,6 +158,9 @@ var (
 		"ERROR_REASON_SHUTTING_DOWN":             7,
 		"ERROR_REASON_INTERNAL":                  8,
 		"ERROR_REASON_NO_SUCH_PATH":              9,
+		"ERROR_REASON_DELIVERY_NOT_ENDED":        10,
+		"ERROR_REASON_RESUME_TOKEN_EXPIRED":      11,
+		"ERROR_REASON_TOO_MANY_WATCHERS":         12,
 		"ERROR_REASON_HOOK_NOT_FOUND":            20,
 		"ERROR_REASON_METHOD_NOT_ALLOWED":        21,
 		"ERROR_REASON_BODY_TOO_LARGE":            22,
@@ -159,6 +182,9 @@ var (
 		"ERROR_REASON_EXPIRED":                   50,
 		"ERROR_REASON_NOT_RENDERABLE":            51,
 		"ERROR_REASON_UNKNOWN_REFUSAL":           52,
+		"ERROR_REASON_ROBOT_REMOVED":             53,
+		"ERROR_REASON_ROBOT_PAUSED":              54,
+		"ERROR_REASON_OUTCOME_UNKNOWN":           55,
 	}
 )
 
@@ -193,7 +219,8 @@ var File_belfry_notifier_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_belfry_notifier_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"%belfry/notifier/v1/error_reason.proto\x12\x12belfry.notifier.v1*\xb9\b\n" +
+	"%belfry/notifier/v1/error_reason.proto\x12\x12belfry.notifier.v1*\x8a\n" +
+	"\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_INVALID_REQUEST\x10\x01\x12 \n" +
@@ -204,7 +231,11 @@ const file_belfry_notifier_v1_error_reason_proto_rawDesc = "" +
 	" ERROR_REASON_JOURNAL_UNAVAILABLE\x10\x06\x12\x1e\n" +
 	"\x1aERROR_REASON_SHUTTING_DOWN\x10\a\x12\x19\n" +
 	"\x15ERROR_REASON_INTERNAL\x10\b\x12\x1d\n" +
-	"\x19ERROR_REASON_NO_SUCH_PATH\x10\t\x12\x1f\n" +
+	"\x19ERROR_REASON_NO_SUCH_PATH\x10\t\x12#\n" +
+	"\x1fERROR_REASON_DELIVERY_NOT_ENDED\x10\n" +
+	"\x12%\n" +
+	"!ERROR_REASON_RESUME_TOKEN_EXPIRED\x10\v\x12\"\n" +
+	"\x1eERROR_REASON_TOO_MANY_WATCHERS\x10\f\x12\x1f\n" +
 	"\x1bERROR_REASON_HOOK_NOT_FOUND\x10\x14\x12#\n" +
 	"\x1fERROR_REASON_METHOD_NOT_ALLOWED\x10\x15\x12\x1f\n" +
 	"\x1bERROR_REASON_BODY_TOO_LARGE\x10\x16\x12'\n" +
@@ -225,7 +256,10 @@ const file_belfry_notifier_v1_error_reason_proto_rawDesc = "" +
 	"!ERROR_REASON_DINGTALK_UNAVAILABLE\x101\x12\x18\n" +
 	"\x14ERROR_REASON_EXPIRED\x102\x12\x1f\n" +
 	"\x1bERROR_REASON_NOT_RENDERABLE\x103\x12 \n" +
-	"\x1cERROR_REASON_UNKNOWN_REFUSAL\x104B;Z9gitee.com/belfry/belfry/gen/belfry/notifier/v1;notifierv1b\x06proto3"
+	"\x1cERROR_REASON_UNKNOWN_REFUSAL\x104\x12\x1e\n" +
+	"\x1aERROR_REASON_ROBOT_REMOVED\x105\x12\x1d\n" +
+	"\x19ERROR_REASON_ROBOT_PAUSED\x106\x12 \n" +
+	"\x1cERROR_REASON_OUTCOME_UNKNOWN\x107B;Z9gitee.com/belfry/belfry/gen/belfry/notifier/v1;notifierv1b\x06proto3"
 
 var (
 	file_belfry_notifier_v1_error_reason_proto_rawDescOnce sync.Once

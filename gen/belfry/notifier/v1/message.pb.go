@@ -37,7 +37,13 @@ type Notification struct {
 	//
 	//	*Notification_Event
 	//	*Notification_Message
-	Content       isNotification_Content `protobuf_oneof:"content"`
+	Content isNotification_Content `protobuf_oneof:"content"`
+	// Whether it may not wait for the sake of a digest or of the month's allowance.
+	Urgent bool `protobuf:"varint,5,opt,name=urgent,proto3" json:"urgent,omitempty"`
+	// The resource name of the delivery that it repeats; empty for others.
+	RedeliveryOf string `protobuf:"bytes,6,opt,name=redelivery_of,json=redeliveryOf,proto3" json:"redelivery_of,omitempty"`
+	// Why it can't be told; it becomes a dead letter in its turn. Absent for others.
+	Refusal       *Failure `protobuf:"bytes,7,opt,name=refusal,proto3" json:"refusal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -107,6 +113,27 @@ func (x *Notification) GetMessage() *Message {
 		if x, ok := x.Content.(*Notification_Message); ok {
 			return x.Message
 		}
+	}
+	return nil
+}
+
+func (x *Notification) GetUrgent() bool {
+	if x != nil {
+		return x.Urgent
+	}
+	return false
+}
+
+func (x *Notification) GetRedeliveryOf() string {
+	if x != nil {
+		return x.RedeliveryOf
+	}
+	return ""
+}
+
+func (x *Notification) GetRefusal() *Failure {
+	if x != nil {
+		return x.Refusal
 	}
 	return nil
 }
@@ -778,14 +805,17 @@ var File_belfry_notifier_v1_message_proto protoreflect.FileDescriptor
 
 const file_belfry_notifier_v1_message_proto_rawDesc = "" +
 	"\n" +
-	" belfry/notifier/v1/message.proto\x12\x12belfry.notifier.v1\x1a\x1bbelfry/event/v1/event.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xef\x01\n" +
+	" belfry/notifier/v1/message.proto\x12\x12belfry.notifier.v1\x1a\x1bbelfry/event/v1/event.proto\x1a!belfry/notifier/v1/delivery.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe3\x02\n" +
 	"\fNotification\x12'\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12;\n" +
 	"\vcreate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12.\n" +
 	"\x05event\x18\x03 \x01(\v2\x16.belfry.event.v1.EventH\x00R\x05event\x127\n" +
-	"\amessage\x18\x04 \x01(\v2\x1b.belfry.notifier.v1.MessageH\x00R\amessageB\x10\n" +
+	"\amessage\x18\x04 \x01(\v2\x1b.belfry.notifier.v1.MessageH\x00R\amessage\x12\x16\n" +
+	"\x06urgent\x18\x05 \x01(\bR\x06urgent\x12#\n" +
+	"\rredelivery_of\x18\x06 \x01(\tR\fredeliveryOf\x125\n" +
+	"\arefusal\x18\a \x01(\v2\x1b.belfry.notifier.v1.FailureR\arefusalB\x10\n" +
 	"\acontent\x12\x05\xbaH\x02\b\x01\"\xf3\x05\n" +
 	"\aMessage\x12.\n" +
 	"\x04text\x18\x01 \x01(\v2\x18.belfry.notifier.v1.TextH\x00R\x04text\x12:\n" +
@@ -883,24 +913,26 @@ var file_belfry_notifier_v1_message_proto_goTypes = []any{
 	(*Mentions)(nil),              // 9: belfry.notifier.v1.Mentions
 	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
 	(*v1.Event)(nil),              // 11: belfry.event.v1.Event
+	(*Failure)(nil),               // 12: belfry.notifier.v1.Failure
 }
 var file_belfry_notifier_v1_message_proto_depIdxs = []int32{
 	10, // 0: belfry.notifier.v1.Notification.create_time:type_name -> google.protobuf.Timestamp
 	11, // 1: belfry.notifier.v1.Notification.event:type_name -> belfry.event.v1.Event
 	1,  // 2: belfry.notifier.v1.Notification.message:type_name -> belfry.notifier.v1.Message
-	2,  // 3: belfry.notifier.v1.Message.text:type_name -> belfry.notifier.v1.Text
-	3,  // 4: belfry.notifier.v1.Message.markdown:type_name -> belfry.notifier.v1.Markdown
-	4,  // 5: belfry.notifier.v1.Message.link:type_name -> belfry.notifier.v1.Link
-	5,  // 6: belfry.notifier.v1.Message.action_card:type_name -> belfry.notifier.v1.ActionCard
-	7,  // 7: belfry.notifier.v1.Message.feed_card:type_name -> belfry.notifier.v1.FeedCard
-	9,  // 8: belfry.notifier.v1.Message.mentions:type_name -> belfry.notifier.v1.Mentions
-	6,  // 9: belfry.notifier.v1.ActionCard.buttons:type_name -> belfry.notifier.v1.Button
-	8,  // 10: belfry.notifier.v1.FeedCard.links:type_name -> belfry.notifier.v1.FeedLink
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	12, // 3: belfry.notifier.v1.Notification.refusal:type_name -> belfry.notifier.v1.Failure
+	2,  // 4: belfry.notifier.v1.Message.text:type_name -> belfry.notifier.v1.Text
+	3,  // 5: belfry.notifier.v1.Message.markdown:type_name -> belfry.notifier.v1.Markdown
+	4,  // 6: belfry.notifier.v1.Message.link:type_name -> belfry.notifier.v1.Link
+	5,  // 7: belfry.notifier.v1.Message.action_card:type_name -> belfry.notifier.v1.ActionCard
+	7,  // 8: belfry.notifier.v1.Message.feed_card:type_name -> belfry.notifier.v1.FeedCard
+	9,  // 9: belfry.notifier.v1.Message.mentions:type_name -> belfry.notifier.v1.Mentions
+	6,  // 10: belfry.notifier.v1.ActionCard.buttons:type_name -> belfry.notifier.v1.Button
+	8,  // 11: belfry.notifier.v1.FeedCard.links:type_name -> belfry.notifier.v1.FeedLink
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_belfry_notifier_v1_message_proto_init() }
@@ -908,6 +940,7 @@ func file_belfry_notifier_v1_message_proto_init() {
 	if File_belfry_notifier_v1_message_proto != nil {
 		return
 	}
+	file_belfry_notifier_v1_delivery_proto_init()
 	file_belfry_notifier_v1_message_proto_msgTypes[0].OneofWrappers = []any{
 		(*Notification_Event)(nil),
 		(*Notification_Message)(nil),

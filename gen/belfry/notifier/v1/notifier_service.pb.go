@@ -15,6 +15,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -46,7 +47,17 @@ type NotifyRequest struct {
 	Content isNotifyRequest_Content `protobuf_oneof:"content"`
 	// How long to wait for the outcome after the notification is durable, up to 60 seconds. When it comes
 	// in time, the answer shows it; when not, the answer shows the state as it is then. Absent: no wait.
-	Wait          *durationpb.Duration `protobuf:"bytes,5,opt,name=wait,proto3" json:"wait,omitempty"`
+	Wait *durationpb.Duration `protobuf:"bytes,5,opt,name=wait,proto3" json:"wait,omitempty"`
+	// Whether it may not wait for the sake of the month's allowance (notifier.allowances). It overtakes
+	// nothing: what waits before it goes along.
+	Urgent bool `protobuf:"varint,6,opt,name=urgent,proto3" json:"urgent,omitempty"`
+	// When a service before this one accepted it, for one that was kept there for a while: its age counts
+	// from then. A time in the future means now.
+	AcceptTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=accept_time,json=acceptTime,proto3" json:"accept_time,omitempty"`
+	// Whether robots that can't tell it get it as a dead letter, where otherwise the whole request would be
+	// refused with ROBOT_NOT_FOUND, KEYWORD_MISSING or MESSAGE_TOO_LARGE. For services that have promised
+	// already that nothing is lost.
+	KeepRefused   bool `protobuf:"varint,8,opt,name=keep_refused,json=keepRefused,proto3" json:"keep_refused,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -125,6 +136,27 @@ func (x *NotifyRequest) GetWait() *durationpb.Duration {
 		return x.Wait
 	}
 	return nil
+}
+
+func (x *NotifyRequest) GetUrgent() bool {
+	if x != nil {
+		return x.Urgent
+	}
+	return false
+}
+
+func (x *NotifyRequest) GetAcceptTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AcceptTime
+	}
+	return nil
+}
+
+func (x *NotifyRequest) GetKeepRefused() bool {
+	if x != nil {
+		return x.KeepRefused
+	}
+	return false
 }
 
 type isNotifyRequest_Content interface {
@@ -215,7 +247,13 @@ type PreviewRequest struct {
 	//	*PreviewRequest_Message
 	Content isPreviewRequest_Content `protobuf_oneof:"content"`
 	// Taken so that the body of a Notify can be shown unchanged; a preview has no use for it.
-	Wait          *durationpb.Duration `protobuf:"bytes,5,opt,name=wait,proto3" json:"wait,omitempty"`
+	Wait *durationpb.Duration `protobuf:"bytes,5,opt,name=wait,proto3" json:"wait,omitempty"`
+	// Taken so that the body of a Notify can be shown unchanged; a preview has no use for it.
+	Urgent bool `protobuf:"varint,6,opt,name=urgent,proto3" json:"urgent,omitempty"`
+	// Taken so that the body of a Notify can be shown unchanged; a preview has no use for it.
+	AcceptTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=accept_time,json=acceptTime,proto3" json:"accept_time,omitempty"`
+	// Taken so that the body of a Notify can be shown unchanged; a preview has no use for it.
+	KeepRefused   bool `protobuf:"varint,8,opt,name=keep_refused,json=keepRefused,proto3" json:"keep_refused,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -294,6 +332,27 @@ func (x *PreviewRequest) GetWait() *durationpb.Duration {
 		return x.Wait
 	}
 	return nil
+}
+
+func (x *PreviewRequest) GetUrgent() bool {
+	if x != nil {
+		return x.Urgent
+	}
+	return false
+}
+
+func (x *PreviewRequest) GetAcceptTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AcceptTime
+	}
+	return nil
+}
+
+func (x *PreviewRequest) GetKeepRefused() bool {
+	if x != nil {
+		return x.KeepRefused
+	}
+	return false
 }
 
 type isPreviewRequest_Content interface {
@@ -727,32 +786,263 @@ func (x *ListDeliveriesResponse) GetNextPageToken() string {
 	return ""
 }
 
+// WatchDeliveriesRequest asks for changes of deliveries.
+type WatchDeliveriesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The robot whose deliveries are wanted, "robots/{robot}"; "robots/-" for all robots.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// Where to go on: resume_token of the last change that was seen, with the same parent. Empty: with what
+	// changes from now on.
+	ResumeToken   string `protobuf:"bytes,2,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchDeliveriesRequest) Reset() {
+	*x = WatchDeliveriesRequest{}
+	mi := &file_belfry_notifier_v1_notifier_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchDeliveriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchDeliveriesRequest) ProtoMessage() {}
+
+func (x *WatchDeliveriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_belfry_notifier_v1_notifier_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchDeliveriesRequest.ProtoReflect.Descriptor instead.
+func (*WatchDeliveriesRequest) Descriptor() ([]byte, []int) {
+	return file_belfry_notifier_v1_notifier_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *WatchDeliveriesRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *WatchDeliveriesRequest) GetResumeToken() string {
+	if x != nil {
+		return x.ResumeToken
+	}
+	return ""
+}
+
+// WatchDeliveriesResponse is one change.
+type WatchDeliveriesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The delivery as it is now; absent in an answer that only says that the stream lives, which comes at
+	// once, and then whenever nothing else did for 15 seconds.
+	Delivery *Delivery `protobuf:"bytes,1,opt,name=delivery,proto3" json:"delivery,omitempty"`
+	// The place after this change.
+	ResumeToken   string `protobuf:"bytes,2,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchDeliveriesResponse) Reset() {
+	*x = WatchDeliveriesResponse{}
+	mi := &file_belfry_notifier_v1_notifier_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchDeliveriesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchDeliveriesResponse) ProtoMessage() {}
+
+func (x *WatchDeliveriesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_belfry_notifier_v1_notifier_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchDeliveriesResponse.ProtoReflect.Descriptor instead.
+func (*WatchDeliveriesResponse) Descriptor() ([]byte, []int) {
+	return file_belfry_notifier_v1_notifier_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *WatchDeliveriesResponse) GetDelivery() *Delivery {
+	if x != nil {
+		return x.Delivery
+	}
+	return nil
+}
+
+func (x *WatchDeliveriesResponse) GetResumeToken() string {
+	if x != nil {
+		return x.ResumeToken
+	}
+	return ""
+}
+
+// RedeliverDeliveryRequest says what to send again.
+type RedeliverDeliveryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The resource name of the ended delivery: "robots/{robot}/deliveries/{number}".
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The name of the robot that is to send it; empty means the one that did. For deliveries of robots that
+	// are no longer configured.
+	Robot string `protobuf:"bytes,2,opt,name=robot,proto3" json:"robot,omitempty"`
+	// As in NotifyRequest: a repeat with the same one sends nothing more. Empty: every call sends anew.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RedeliverDeliveryRequest) Reset() {
+	*x = RedeliverDeliveryRequest{}
+	mi := &file_belfry_notifier_v1_notifier_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RedeliverDeliveryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RedeliverDeliveryRequest) ProtoMessage() {}
+
+func (x *RedeliverDeliveryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_belfry_notifier_v1_notifier_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RedeliverDeliveryRequest.ProtoReflect.Descriptor instead.
+func (*RedeliverDeliveryRequest) Descriptor() ([]byte, []int) {
+	return file_belfry_notifier_v1_notifier_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RedeliverDeliveryRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RedeliverDeliveryRequest) GetRobot() string {
+	if x != nil {
+		return x.Robot
+	}
+	return ""
+}
+
+func (x *RedeliverDeliveryRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// RedeliverDeliveryResponse holds the new delivery. Over HTTP the delivery stands alone.
+type RedeliverDeliveryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The new delivery.
+	Delivery      *Delivery `protobuf:"bytes,1,opt,name=delivery,proto3" json:"delivery,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RedeliverDeliveryResponse) Reset() {
+	*x = RedeliverDeliveryResponse{}
+	mi := &file_belfry_notifier_v1_notifier_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RedeliverDeliveryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RedeliverDeliveryResponse) ProtoMessage() {}
+
+func (x *RedeliverDeliveryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_belfry_notifier_v1_notifier_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RedeliverDeliveryResponse.ProtoReflect.Descriptor instead.
+func (*RedeliverDeliveryResponse) Descriptor() ([]byte, []int) {
+	return file_belfry_notifier_v1_notifier_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *RedeliverDeliveryResponse) GetDelivery() *Delivery {
+	if x != nil {
+		return x.Delivery
+	}
+	return nil
+}
+
 var File_belfry_notifier_v1_notifier_service_proto protoreflect.FileDescriptor
 
 const file_belfry_notifier_v1_notifier_service_proto_rawDesc = "" +
 	"\n" +
-	")belfry/notifier/v1/notifier_service.proto\x12\x12belfry.notifier.v1\x1a\x1bbelfry/event/v1/event.proto\x1a!belfry/notifier/v1/delivery.proto\x1a belfry/notifier/v1/message.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1egoogle/protobuf/duration.proto\"\x9f\x03\n" +
+	")belfry/notifier/v1/notifier_service.proto\x12\x12belfry.notifier.v1\x1a\x1bbelfry/event/v1/event.proto\x1a!belfry/notifier/v1/delivery.proto\x1a belfry/notifier/v1/message.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x97\x04\n" +
 	"\rNotifyRequest\x12P\n" +
 	"\x06robots\x18\x01 \x03(\tB8\xbaH5\x92\x012\b\x01\x10d\x18\x01\"*r(\x18?2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x06robots\x121\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x012\b^[!-~]*$R\trequestId\x12.\n" +
 	"\x05event\x18\x03 \x01(\v2\x16.belfry.event.v1.EventH\x00R\x05event\x127\n" +
 	"\amessage\x18\x04 \x01(\v2\x1b.belfry.notifier.v1.MessageH\x00R\amessage\x12;\n" +
-	"\x04wait\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\f\xbaH\t\xaa\x01\x06\"\x02\b<2\x00R\x04wait:X\xbaHU\x1aS\n" +
+	"\x04wait\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\f\xbaH\t\xaa\x01\x06\"\x02\b<2\x00R\x04wait\x12\x16\n" +
+	"\x06urgent\x18\x06 \x01(\bR\x06urgent\x12;\n" +
+	"\vaccept_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"acceptTime\x12!\n" +
+	"\fkeep_refused\x18\b \x01(\bR\vkeepRefused:X\xbaHU\x1aS\n" +
 	"\x0frequest.content\x12\x1agive an event or a message\x1a$has(this.event) || has(this.message)B\t\n" +
 	"\acontent\"l\n" +
 	"\x0eNotifyResponse\x12<\n" +
 	"\n" +
 	"deliveries\x18\x01 \x03(\v2\x1c.belfry.notifier.v1.DeliveryR\n" +
 	"deliveries\x12\x1c\n" +
-	"\tduplicate\x18\x02 \x01(\bR\tduplicate\"\xa0\x03\n" +
+	"\tduplicate\x18\x02 \x01(\bR\tduplicate\"\x98\x04\n" +
 	"\x0ePreviewRequest\x12P\n" +
 	"\x06robots\x18\x01 \x03(\tB8\xbaH5\x92\x012\b\x01\x10d\x18\x01\"*r(\x18?2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x06robots\x121\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x012\b^[!-~]*$R\trequestId\x12.\n" +
 	"\x05event\x18\x03 \x01(\v2\x16.belfry.event.v1.EventH\x00R\x05event\x127\n" +
 	"\amessage\x18\x04 \x01(\v2\x1b.belfry.notifier.v1.MessageH\x00R\amessage\x12;\n" +
-	"\x04wait\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\f\xbaH\t\xaa\x01\x06\"\x02\b<2\x00R\x04wait:X\xbaHU\x1aS\n" +
+	"\x04wait\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\f\xbaH\t\xaa\x01\x06\"\x02\b<2\x00R\x04wait\x12\x16\n" +
+	"\x06urgent\x18\x06 \x01(\bR\x06urgent\x12;\n" +
+	"\vaccept_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"acceptTime\x12!\n" +
+	"\fkeep_refused\x18\b \x01(\bR\vkeepRefused:X\xbaHU\x1aS\n" +
 	"\x0frequest.content\x12\x1agive an event or a message\x1a$has(this.event) || has(this.message)B\t\n" +
 	"\acontent\"J\n" +
 	"\x0fPreviewResponse\x127\n" +
@@ -783,12 +1073,27 @@ const file_belfry_notifier_v1_notifier_service_proto_rawDesc = "" +
 	"\n" +
 	"deliveries\x18\x01 \x03(\v2\x1c.belfry.notifier.v1.DeliveryR\n" +
 	"deliveries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xbf\x04\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x97\x01\n" +
+	"\x16WatchDeliveriesRequest\x12P\n" +
+	"\x06parent\x18\x01 \x01(\tB8\xbaH5r3\x18d2/^robots/([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?|-)$R\x06parent\x12+\n" +
+	"\fresume_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\vresumeToken\"v\n" +
+	"\x17WatchDeliveriesResponse\x128\n" +
+	"\bdelivery\x18\x01 \x01(\v2\x1c.belfry.notifier.v1.DeliveryR\bdelivery\x12!\n" +
+	"\fresume_token\x18\x02 \x01(\tR\vresumeToken\"\xfb\x01\n" +
+	"\x18RedeliverDeliveryRequest\x12d\n" +
+	"\x04name\x18\x01 \x01(\tBP\xbaHMrK\x18d2G^robots/[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?/deliveries/[1-9][0-9]{0,18}$R\x04name\x12F\n" +
+	"\x05robot\x18\x02 \x01(\tB0\xbaH-r+\x18?2'^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$R\x05robot\x121\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x012\b^[!-~]*$R\trequestId\"U\n" +
+	"\x19RedeliverDeliveryResponse\x128\n" +
+	"\bdelivery\x18\x01 \x01(\v2\x1c.belfry.notifier.v1.DeliveryR\bdelivery2\xa8\a\n" +
 	"\x0fNotifierService\x12p\n" +
 	"\x06Notify\x12!.belfry.notifier.v1.NotifyRequest\x1a\".belfry.notifier.v1.NotifyResponse\"\x1f\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/v1/notifications\x90\x02\x02\x12{\n" +
 	"\aPreview\x12\".belfry.notifier.v1.PreviewRequest\x1a#.belfry.notifier.v1.PreviewResponse\"'\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/notifications:preview\x90\x02\x01\x12\x9c\x01\n" +
 	"\vGetDelivery\x12&.belfry.notifier.v1.GetDeliveryRequest\x1a'.belfry.notifier.v1.GetDeliveryResponse\"<\xdaA\x04name\x82\xd3\xe4\x93\x02,b\bdelivery\x12 /v1/{name=robots/*/deliveries/*}\x90\x02\x01\x12\x9d\x01\n" +
-	"\x0eListDeliveries\x12).belfry.notifier.v1.ListDeliveriesRequest\x1a*.belfry.notifier.v1.ListDeliveriesResponse\"4\xdaA\x06parent\x82\xd3\xe4\x93\x02\"\x12 /v1/{parent=robots/*}/deliveries\x90\x02\x01B;Z9gitee.com/belfry/belfry/gen/belfry/notifier/v1;notifierv1b\x06proto3"
+	"\x0eListDeliveries\x12).belfry.notifier.v1.ListDeliveriesRequest\x1a*.belfry.notifier.v1.ListDeliveriesResponse\"4\xdaA\x06parent\x82\xd3\xe4\x93\x02\"\x12 /v1/{parent=robots/*}/deliveries\x90\x02\x01\x12\xa8\x01\n" +
+	"\x0fWatchDeliveries\x12*.belfry.notifier.v1.WatchDeliveriesRequest\x1a+.belfry.notifier.v1.WatchDeliveriesResponse\":\xdaA\x06parent\x82\xd3\xe4\x93\x02(\x12&/v1/{parent=robots/*}/deliveries:watch\x90\x02\x010\x01\x12\xbb\x01\n" +
+	"\x11RedeliverDelivery\x12,.belfry.notifier.v1.RedeliverDeliveryRequest\x1a-.belfry.notifier.v1.RedeliverDeliveryResponse\"I\xdaA\x04name\x82\xd3\xe4\x93\x029:\x01*b\bdelivery\"*/v1/{name=robots/*/deliveries/*}:redeliver\x90\x02\x02B;Z9gitee.com/belfry/belfry/gen/belfry/notifier/v1;notifierv1b\x06proto3"
 
 var (
 	file_belfry_notifier_v1_notifier_service_proto_rawDescOnce sync.Once
@@ -802,50 +1107,63 @@ func file_belfry_notifier_v1_notifier_service_proto_rawDescGZIP() []byte {
 	return file_belfry_notifier_v1_notifier_service_proto_rawDescData
 }
 
-var file_belfry_notifier_v1_notifier_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_belfry_notifier_v1_notifier_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_belfry_notifier_v1_notifier_service_proto_goTypes = []any{
-	(*NotifyRequest)(nil),          // 0: belfry.notifier.v1.NotifyRequest
-	(*NotifyResponse)(nil),         // 1: belfry.notifier.v1.NotifyResponse
-	(*PreviewRequest)(nil),         // 2: belfry.notifier.v1.PreviewRequest
-	(*PreviewResponse)(nil),        // 3: belfry.notifier.v1.PreviewResponse
-	(*Preview)(nil),                // 4: belfry.notifier.v1.Preview
-	(*KeywordVerdict)(nil),         // 5: belfry.notifier.v1.KeywordVerdict
-	(*GetDeliveryRequest)(nil),     // 6: belfry.notifier.v1.GetDeliveryRequest
-	(*GetDeliveryResponse)(nil),    // 7: belfry.notifier.v1.GetDeliveryResponse
-	(*ListDeliveriesRequest)(nil),  // 8: belfry.notifier.v1.ListDeliveriesRequest
-	(*ListDeliveriesResponse)(nil), // 9: belfry.notifier.v1.ListDeliveriesResponse
-	(*v1.Event)(nil),               // 10: belfry.event.v1.Event
-	(*Message)(nil),                // 11: belfry.notifier.v1.Message
-	(*durationpb.Duration)(nil),    // 12: google.protobuf.Duration
-	(*Delivery)(nil),               // 13: belfry.notifier.v1.Delivery
-	(*Failure)(nil),                // 14: belfry.notifier.v1.Failure
+	(*NotifyRequest)(nil),             // 0: belfry.notifier.v1.NotifyRequest
+	(*NotifyResponse)(nil),            // 1: belfry.notifier.v1.NotifyResponse
+	(*PreviewRequest)(nil),            // 2: belfry.notifier.v1.PreviewRequest
+	(*PreviewResponse)(nil),           // 3: belfry.notifier.v1.PreviewResponse
+	(*Preview)(nil),                   // 4: belfry.notifier.v1.Preview
+	(*KeywordVerdict)(nil),            // 5: belfry.notifier.v1.KeywordVerdict
+	(*GetDeliveryRequest)(nil),        // 6: belfry.notifier.v1.GetDeliveryRequest
+	(*GetDeliveryResponse)(nil),       // 7: belfry.notifier.v1.GetDeliveryResponse
+	(*ListDeliveriesRequest)(nil),     // 8: belfry.notifier.v1.ListDeliveriesRequest
+	(*ListDeliveriesResponse)(nil),    // 9: belfry.notifier.v1.ListDeliveriesResponse
+	(*WatchDeliveriesRequest)(nil),    // 10: belfry.notifier.v1.WatchDeliveriesRequest
+	(*WatchDeliveriesResponse)(nil),   // 11: belfry.notifier.v1.WatchDeliveriesResponse
+	(*RedeliverDeliveryRequest)(nil),  // 12: belfry.notifier.v1.RedeliverDeliveryRequest
+	(*RedeliverDeliveryResponse)(nil), // 13: belfry.notifier.v1.RedeliverDeliveryResponse
+	(*v1.Event)(nil),                  // 14: belfry.event.v1.Event
+	(*Message)(nil),                   // 15: belfry.notifier.v1.Message
+	(*durationpb.Duration)(nil),       // 16: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),     // 17: google.protobuf.Timestamp
+	(*Delivery)(nil),                  // 18: belfry.notifier.v1.Delivery
+	(*Failure)(nil),                   // 19: belfry.notifier.v1.Failure
 }
 var file_belfry_notifier_v1_notifier_service_proto_depIdxs = []int32{
-	10, // 0: belfry.notifier.v1.NotifyRequest.event:type_name -> belfry.event.v1.Event
-	11, // 1: belfry.notifier.v1.NotifyRequest.message:type_name -> belfry.notifier.v1.Message
-	12, // 2: belfry.notifier.v1.NotifyRequest.wait:type_name -> google.protobuf.Duration
-	13, // 3: belfry.notifier.v1.NotifyResponse.deliveries:type_name -> belfry.notifier.v1.Delivery
-	10, // 4: belfry.notifier.v1.PreviewRequest.event:type_name -> belfry.event.v1.Event
-	11, // 5: belfry.notifier.v1.PreviewRequest.message:type_name -> belfry.notifier.v1.Message
-	12, // 6: belfry.notifier.v1.PreviewRequest.wait:type_name -> google.protobuf.Duration
-	4,  // 7: belfry.notifier.v1.PreviewResponse.previews:type_name -> belfry.notifier.v1.Preview
-	5,  // 8: belfry.notifier.v1.Preview.keyword:type_name -> belfry.notifier.v1.KeywordVerdict
-	14, // 9: belfry.notifier.v1.Preview.failure:type_name -> belfry.notifier.v1.Failure
-	13, // 10: belfry.notifier.v1.GetDeliveryResponse.delivery:type_name -> belfry.notifier.v1.Delivery
-	13, // 11: belfry.notifier.v1.ListDeliveriesResponse.deliveries:type_name -> belfry.notifier.v1.Delivery
-	0,  // 12: belfry.notifier.v1.NotifierService.Notify:input_type -> belfry.notifier.v1.NotifyRequest
-	2,  // 13: belfry.notifier.v1.NotifierService.Preview:input_type -> belfry.notifier.v1.PreviewRequest
-	6,  // 14: belfry.notifier.v1.NotifierService.GetDelivery:input_type -> belfry.notifier.v1.GetDeliveryRequest
-	8,  // 15: belfry.notifier.v1.NotifierService.ListDeliveries:input_type -> belfry.notifier.v1.ListDeliveriesRequest
-	1,  // 16: belfry.notifier.v1.NotifierService.Notify:output_type -> belfry.notifier.v1.NotifyResponse
-	3,  // 17: belfry.notifier.v1.NotifierService.Preview:output_type -> belfry.notifier.v1.PreviewResponse
-	7,  // 18: belfry.notifier.v1.NotifierService.GetDelivery:output_type -> belfry.notifier.v1.GetDeliveryResponse
-	9,  // 19: belfry.notifier.v1.NotifierService.ListDeliveries:output_type -> belfry.notifier.v1.ListDeliveriesResponse
-	16, // [16:20] is the sub-list for method output_type
-	12, // [12:16] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	14, // 0: belfry.notifier.v1.NotifyRequest.event:type_name -> belfry.event.v1.Event
+	15, // 1: belfry.notifier.v1.NotifyRequest.message:type_name -> belfry.notifier.v1.Message
+	16, // 2: belfry.notifier.v1.NotifyRequest.wait:type_name -> google.protobuf.Duration
+	17, // 3: belfry.notifier.v1.NotifyRequest.accept_time:type_name -> google.protobuf.Timestamp
+	18, // 4: belfry.notifier.v1.NotifyResponse.deliveries:type_name -> belfry.notifier.v1.Delivery
+	14, // 5: belfry.notifier.v1.PreviewRequest.event:type_name -> belfry.event.v1.Event
+	15, // 6: belfry.notifier.v1.PreviewRequest.message:type_name -> belfry.notifier.v1.Message
+	16, // 7: belfry.notifier.v1.PreviewRequest.wait:type_name -> google.protobuf.Duration
+	17, // 8: belfry.notifier.v1.PreviewRequest.accept_time:type_name -> google.protobuf.Timestamp
+	4,  // 9: belfry.notifier.v1.PreviewResponse.previews:type_name -> belfry.notifier.v1.Preview
+	5,  // 10: belfry.notifier.v1.Preview.keyword:type_name -> belfry.notifier.v1.KeywordVerdict
+	19, // 11: belfry.notifier.v1.Preview.failure:type_name -> belfry.notifier.v1.Failure
+	18, // 12: belfry.notifier.v1.GetDeliveryResponse.delivery:type_name -> belfry.notifier.v1.Delivery
+	18, // 13: belfry.notifier.v1.ListDeliveriesResponse.deliveries:type_name -> belfry.notifier.v1.Delivery
+	18, // 14: belfry.notifier.v1.WatchDeliveriesResponse.delivery:type_name -> belfry.notifier.v1.Delivery
+	18, // 15: belfry.notifier.v1.RedeliverDeliveryResponse.delivery:type_name -> belfry.notifier.v1.Delivery
+	0,  // 16: belfry.notifier.v1.NotifierService.Notify:input_type -> belfry.notifier.v1.NotifyRequest
+	2,  // 17: belfry.notifier.v1.NotifierService.Preview:input_type -> belfry.notifier.v1.PreviewRequest
+	6,  // 18: belfry.notifier.v1.NotifierService.GetDelivery:input_type -> belfry.notifier.v1.GetDeliveryRequest
+	8,  // 19: belfry.notifier.v1.NotifierService.ListDeliveries:input_type -> belfry.notifier.v1.ListDeliveriesRequest
+	10, // 20: belfry.notifier.v1.NotifierService.WatchDeliveries:input_type -> belfry.notifier.v1.WatchDeliveriesRequest
+	12, // 21: belfry.notifier.v1.NotifierService.RedeliverDelivery:input_type -> belfry.notifier.v1.RedeliverDeliveryRequest
+	1,  // 22: belfry.notifier.v1.NotifierService.Notify:output_type -> belfry.notifier.v1.NotifyResponse
+	3,  // 23: belfry.notifier.v1.NotifierService.Preview:output_type -> belfry.notifier.v1.PreviewResponse
+	7,  // 24: belfry.notifier.v1.NotifierService.GetDelivery:output_type -> belfry.notifier.v1.GetDeliveryResponse
+	9,  // 25: belfry.notifier.v1.NotifierService.ListDeliveries:output_type -> belfry.notifier.v1.ListDeliveriesResponse
+	11, // 26: belfry.notifier.v1.NotifierService.WatchDeliveries:output_type -> belfry.notifier.v1.WatchDeliveriesResponse
+	13, // 27: belfry.notifier.v1.NotifierService.RedeliverDelivery:output_type -> belfry.notifier.v1.RedeliverDeliveryResponse
+	22, // [22:28] is the sub-list for method output_type
+	16, // [16:22] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_belfry_notifier_v1_notifier_service_proto_init() }
@@ -869,7 +1187,7 @@ func file_belfry_notifier_v1_notifier_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_belfry_notifier_v1_notifier_service_proto_rawDesc), len(file_belfry_notifier_v1_notifier_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

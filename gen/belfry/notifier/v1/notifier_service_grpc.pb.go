@@ -21,10 +21,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	NotifierService_Notify_FullMethodName         = "/belfry.notifier.v1.NotifierService/Notify"
-	NotifierService_Preview_FullMethodName        = "/belfry.notifier.v1.NotifierService/Preview"
-	NotifierService_GetDelivery_FullMethodName    = "/belfry.notifier.v1.NotifierService/GetDelivery"
-	NotifierService_ListDeliveries_FullMethodName = "/belfry.notifier.v1.NotifierService/ListDeliveries"
+	NotifierService_Notify_FullMethodName            = "/belfry.notifier.v1.NotifierService/Notify"
+	NotifierService_Preview_FullMethodName           = "/belfry.notifier.v1.NotifierService/Preview"
+	NotifierService_GetDelivery_FullMethodName       = "/belfry.notifier.v1.NotifierService/GetDelivery"
+	NotifierService_ListDeliveries_FullMethodName    = "/belfry.notifier.v1.NotifierService/ListDeliveries"
+	NotifierService_WatchDeliveries_FullMethodName   = "/belfry.notifier.v1.NotifierService/WatchDeliveries"
+	NotifierService_RedeliverDelivery_FullMethodName = "/belfry.notifier.v1.NotifierService/RedeliverDelivery"
 )
 
 // NotifierServiceClient is the client API for NotifierService service.
@@ -51,6 +53,19 @@ type NotifierServiceClient interface {
 	// Lists deliveries of one robot or of all, newest first.
 	// Errors: INVALID_REQUEST, ROBOT_NOT_FOUND.
 	ListDeliveries(ctx context.Context, in *ListDeliveriesRequest, opts ...grpc.CallOption) (*ListDeliveriesResponse, error)
+	// Streams changes of deliveries, of one robot or of all, until the caller hangs up or the service stops:
+	// each delivery as it is at the moment, when it was accepted, when it is being sent, and when it ended.
+	// States follow each other in order; one that lasted only a moment may be left out, an end never is.
+	// After a break the stream goes on from resume_token without losing an end. Over HTTP each line is a
+	// JSON object with the change as result.
+	// Errors: INVALID_REQUEST, ROBOT_NOT_FOUND, RESUME_TOKEN_EXPIRED, TOO_MANY_WATCHERS, JOURNAL_UNAVAILABLE,
+	// SHUTTING_DOWN.
+	WatchDeliveries(ctx context.Context, in *WatchDeliveriesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchDeliveriesResponse], error)
+	// Sends again what an ended delivery, dead or delivered, was to tell: as a new delivery, which takes its
+	// turn behind all that waits and names the old one. The old one stays as it is.
+	// Errors: INVALID_REQUEST, ROBOT_NOT_FOUND, DELIVERY_NOT_FOUND, DELIVERY_NOT_ENDED, KEYWORD_MISSING,
+	// MESSAGE_TOO_LARGE, JOURNAL_UNAVAILABLE, SHUTTING_DOWN.
+	RedeliverDelivery(ctx context.Context, in *RedeliverDeliveryRequest, opts ...grpc.CallOption) (*RedeliverDeliveryResponse, error)
 }
 
 type notifierServiceClient struct {
@@ -101,6 +116,35 @@ func (c *notifierServiceClient) ListDeliveries(ctx context.Context, in *ListDeli
 	return out, nil
 }
 
+func (c *notifierServiceClient) WatchDeliveries(ctx context.Context, in *WatchDeliveriesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchDeliveriesResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &NotifierService_ServiceDesc.Streams[0], NotifierService_WatchDeliveries_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchDeliveriesRequest, WatchDeliveriesResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type NotifierService_WatchDeliveriesClient = grpc.ServerStreamingClient[WatchDeliveriesResponse]
+
+func (c *notifierServiceClient) RedeliverDelivery(ctx context.Context, in *RedeliverDeliveryRequest, opts ...grpc.CallOption) (*RedeliverDeliveryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RedeliverDeliveryResponse)
+	err := c.cc.Invoke(ctx, NotifierService_RedeliverDelivery_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // NotifierServiceServer is the server API for NotifierService service.
 // All implementations must embed UnimplementedNotifierServiceServer
 // for forward compatibility.
@@ -125,6 +169,19 @@ type NotifierServiceServer interface {
 	// Lists deliveries of one robot or of all, newest first.
 	// Errors: INVALID_REQUEST, ROBOT_NOT_FOUND.
 	ListDeliveries(context.Context, *ListDeliveriesRequest) (*ListDeliveriesResponse, error)
+	// Streams changes of deliveries, of one robot or of all, until the caller hangs up or the service stops:
+	// each delivery as it is at the moment, when it was accepted, when it is being sent, and when it ended.
+	// States follow each other in order; one that lasted only a moment may be left out, an end never is.
+	// After a break the stream goes on from resume_token without losing an end. Over HTTP each line is a
+	// JSON object with the change as result.
+	// Errors: INVALID_REQUEST, ROBOT_NOT_FOUND, RESUME_TOKEN_EXPIRED, TOO_MANY_WATCHERS, JOURNAL_UNAVAILABLE,
+	// SHUTTING_DOWN.
+	WatchDeliveries(*WatchDeliveriesRequest, grpc.ServerStreamingServer[WatchDeliveriesResponse]) error
+	// Sends again what an ended delivery, dead or delivered, was to tell: as a new delivery, which takes its
+	// turn behind all that waits and names the old one. The old one stays as it is.
+	// Errors: INVALID_REQUEST, ROBOT_NOT_FOUND, DELIVERY_NOT_FOUND, DELIVERY_NOT_ENDED, KEYWORD_MISSING,
+	// MESSAGE_TOO_LARGE, JOURNAL_UNAVAILABLE, SHUTTING_DOWN.
+	RedeliverDelivery(context.Context, *RedeliverDeliveryRequest) (*RedeliverDeliveryResponse, error)
 	mustEmbedUnimplementedNotifierServiceServer()
 }
 
@@ -146,6 +203,12 @@ func (UnimplementedNotifierServiceServer) GetDelivery(context.Context, *GetDeliv
 }
 func (UnimplementedNotifierServiceServer) ListDeliveries(context.Context, *ListDeliveriesRequest) (*ListDeliveriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDeliveries not implemented")
+}
+func (UnimplementedNotifierServiceServer) WatchDeliveries(*WatchDeliveriesRequest, grpc.ServerStreamingServer[WatchDeliveriesResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchDeliveries not implemented")
+}
+func (UnimplementedNotifierServiceServer) RedeliverDelivery(context.Context, *RedeliverDeliveryRequest) (*RedeliverDeliveryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RedeliverDelivery not implemented")
 }
 func (UnimplementedNotifierServiceServer) mustEmbedUnimplementedNotifierServiceServer() {}
 func (UnimplementedNotifierServiceServer) testEmbeddedByValue()                         {}
@@ -240,6 +303,35 @@ func _NotifierService_ListDeliveries_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _NotifierService_WatchDeliveries_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchDeliveriesRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(NotifierServiceServer).WatchDeliveries(m, &grpc.GenericServerStream[WatchDeliveriesRequest, WatchDeliveriesResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type NotifierService_WatchDeliveriesServer = grpc.ServerStreamingServer[WatchDeliveriesResponse]
+
+func _NotifierService_RedeliverDelivery_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RedeliverDeliveryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NotifierServiceServer).RedeliverDelivery(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: NotifierService_RedeliverDelivery_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NotifierServiceServer).RedeliverDelivery(ctx, req.(*RedeliverDeliveryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // NotifierService_ServiceDesc is the grpc.ServiceDesc for NotifierService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -263,7 +355,17 @@ var NotifierService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "ListDeliveries",
 			Handler:    _NotifierService_ListDeliveries_Handler,
 		},
+		{
+			MethodName: "RedeliverDelivery",
+			Handler:    _NotifierService_RedeliverDelivery_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchDeliveries",
+			Handler:       _NotifierService_WatchDeliveries_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "belfry/notifier/v1/notifier_service.proto",
 }

@@ -11,6 +11,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -29,7 +30,10 @@ type Robot struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its resource name: "robots/{robot}".
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// "ACTIVE", "MUTED" (DingTalk throttles it; see mute_end_time) or "SUSPENDED" (see suspension).
+	// "ACTIVE", "MUTED" (DingTalk throttles it; see mute_end_time), "SUSPENDED" (see suspension), "PAUSED"
+	// (see pause) or "REMOVED" (it is no longer in the configuration, but something waits for it: put it back,
+	// or let it age into dead letters, which RedeliverDelivery can send through another robot). A robot with
+	// several members is MUTED or SUSPENDED only when none of them can send.
 	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
 	// The language of its messages.
 	Locale string `protobuf:"bytes,3,opt,name=locale,proto3" json:"locale,omitempty"`
@@ -50,7 +54,16 @@ type Robot struct {
 	// Until when DingTalk is left alone; absent when not muted.
 	MuteEndTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=mute_end_time,json=muteEndTime,proto3" json:"mute_end_time,omitempty"`
 	// Why nothing is sent until somebody mends the robot; absent when all is well.
-	Suspension    *Suspension `protobuf:"bytes,12,opt,name=suspension,proto3" json:"suspension,omitempty"`
+	Suspension *Suspension `protobuf:"bytes,12,opt,name=suspension,proto3" json:"suspension,omitempty"`
+	// Since when nothing is sent because somebody wanted it so; absent when not paused.
+	Pause *Pause `protobuf:"bytes,13,opt,name=pause,proto3" json:"pause,omitempty"`
+	// The group's robots one by one, in the configuration's order: the first is the robot itself, the others
+	// are its `more`.
+	Members []*Member `protobuf:"bytes,14,rep,name=members,proto3" json:"members,omitempty"`
+	// How the month's allowance stands; absent for a robot without one.
+	Allowance *Allowance `protobuf:"bytes,15,opt,name=allowance,proto3" json:"allowance,omitempty"`
+	// When the next message is planned to go; absent when nothing waits, and when nobody knows.
+	NextSendTime  *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=next_send_time,json=nextSendTime,proto3" json:"next_send_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -169,6 +182,291 @@ func (x *Robot) GetSuspension() *Suspension {
 	return nil
 }
 
+func (x *Robot) GetPause() *Pause {
+	if x != nil {
+		return x.Pause
+	}
+	return nil
+}
+
+func (x *Robot) GetMembers() []*Member {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *Robot) GetAllowance() *Allowance {
+	if x != nil {
+		return x.Allowance
+	}
+	return nil
+}
+
+func (x *Robot) GetNextSendTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextSendTime
+	}
+	return nil
+}
+
+// Member is one of the robots of a group.
+type Member struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "ACTIVE", "MUTED" or "SUSPENDED".
+	State string `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	// Whether its calls are signed.
+	Signed bool `protobuf:"varint,2,opt,name=signed,proto3" json:"signed,omitempty"`
+	// How many calls it may make in any 60 seconds.
+	BudgetLimit int32 `protobuf:"varint,3,opt,name=budget_limit,json=budgetLimit,proto3" json:"budget_limit,omitempty"`
+	// How many of them it may make right now.
+	BudgetLeft int32 `protobuf:"varint,4,opt,name=budget_left,json=budgetLeft,proto3" json:"budget_left,omitempty"`
+	// Until when DingTalk is not called through it; absent when not muted.
+	MuteEndTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=mute_end_time,json=muteEndTime,proto3" json:"mute_end_time,omitempty"`
+	// Why it is not used until somebody mends it; absent when all is well.
+	Suspension *Suspension `protobuf:"bytes,6,opt,name=suspension,proto3" json:"suspension,omitempty"`
+	// Its state as a sentence in the robot's language, such as "muted until 14:32"; empty when all is well.
+	Message       string `protobuf:"bytes,7,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Member) Reset() {
+	*x = Member{}
+	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Member) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Member) ProtoMessage() {}
+
+func (x *Member) ProtoReflect() protoreflect.Message {
+	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Member.ProtoReflect.Descriptor instead.
+func (*Member) Descriptor() ([]byte, []int) {
+	return file_belfry_notifier_v1_robot_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Member) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Member) GetSigned() bool {
+	if x != nil {
+		return x.Signed
+	}
+	return false
+}
+
+func (x *Member) GetBudgetLimit() int32 {
+	if x != nil {
+		return x.BudgetLimit
+	}
+	return 0
+}
+
+func (x *Member) GetBudgetLeft() int32 {
+	if x != nil {
+		return x.BudgetLeft
+	}
+	return 0
+}
+
+func (x *Member) GetMuteEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.MuteEndTime
+	}
+	return nil
+}
+
+func (x *Member) GetSuspension() *Suspension {
+	if x != nil {
+		return x.Suspension
+	}
+	return nil
+}
+
+func (x *Member) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+// Pause is a robot's rest because somebody wanted it so.
+type Pause struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Since when.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// What that somebody wrote; may be empty.
+	Note          string `protobuf:"bytes,2,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pause) Reset() {
+	*x = Pause{}
+	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pause) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pause) ProtoMessage() {}
+
+func (x *Pause) ProtoReflect() protoreflect.Message {
+	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pause.ProtoReflect.Descriptor instead.
+func (*Pause) Descriptor() ([]byte, []int) {
+	return file_belfry_notifier_v1_robot_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Pause) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *Pause) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// Allowance is how an organisation's monthly allowance of webhook calls stands, as far as Belfry's own calls
+// go.
+type Allowance struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name in the configuration.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// How many calls a month may have.
+	PerMonth int32 `protobuf:"varint,2,opt,name=per_month,json=perMonth,proto3" json:"per_month,omitempty"`
+	// How many calls were made this month (Beijing time) by all robots that share it.
+	Used int32 `protobuf:"varint,3,opt,name=used,proto3" json:"used,omitempty"`
+	// How many are left.
+	Left int32 `protobuf:"varint,4,opt,name=left,proto3" json:"left,omitempty"`
+	// When the next month begins.
+	ResetTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=reset_time,json=resetTime,proto3" json:"reset_time,omitempty"`
+	// How long what is not urgent gathers before it is sent, as of now; zero while less is used than the
+	// calendar allows.
+	Gather *durationpb.Duration `protobuf:"bytes,6,opt,name=gather,proto3" json:"gather,omitempty"`
+	// The longest that this may become.
+	MaxWait       *durationpb.Duration `protobuf:"bytes,7,opt,name=max_wait,json=maxWait,proto3" json:"max_wait,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Allowance) Reset() {
+	*x = Allowance{}
+	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Allowance) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Allowance) ProtoMessage() {}
+
+func (x *Allowance) ProtoReflect() protoreflect.Message {
+	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Allowance.ProtoReflect.Descriptor instead.
+func (*Allowance) Descriptor() ([]byte, []int) {
+	return file_belfry_notifier_v1_robot_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Allowance) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Allowance) GetPerMonth() int32 {
+	if x != nil {
+		return x.PerMonth
+	}
+	return 0
+}
+
+func (x *Allowance) GetUsed() int32 {
+	if x != nil {
+		return x.Used
+	}
+	return 0
+}
+
+func (x *Allowance) GetLeft() int32 {
+	if x != nil {
+		return x.Left
+	}
+	return 0
+}
+
+func (x *Allowance) GetResetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ResetTime
+	}
+	return nil
+}
+
+func (x *Allowance) GetGather() *durationpb.Duration {
+	if x != nil {
+		return x.Gather
+	}
+	return nil
+}
+
+func (x *Allowance) GetMaxWait() *durationpb.Duration {
+	if x != nil {
+		return x.MaxWait
+	}
+	return nil
+}
+
 // Suspension is a robot's rest after DingTalk refused the robot itself. Nothing is lost meanwhile.
 type Suspension struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -184,7 +482,7 @@ type Suspension struct {
 
 func (x *Suspension) Reset() {
 	*x = Suspension{}
-	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[1]
+	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -196,7 +494,7 @@ func (x *Suspension) String() string {
 func (*Suspension) ProtoMessage() {}
 
 func (x *Suspension) ProtoReflect() protoreflect.Message {
-	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[1]
+	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -209,7 +507,7 @@ func (x *Suspension) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Suspension.ProtoReflect.Descriptor instead.
 func (*Suspension) Descriptor() ([]byte, []int) {
-	return file_belfry_notifier_v1_robot_service_proto_rawDescGZIP(), []int{1}
+	return file_belfry_notifier_v1_robot_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Suspension) GetFailure() *Failure {
@@ -246,7 +544,7 @@ type ListRobotsRequest struct {
 
 func (x *ListRobotsRequest) Reset() {
 	*x = ListRobotsRequest{}
-	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[2]
+	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -258,7 +556,7 @@ func (x *ListRobotsRequest) String() string {
 func (*ListRobotsRequest) ProtoMessage() {}
 
 func (x *ListRobotsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[2]
+	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -271,7 +569,7 @@ func (x *ListRobotsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRobotsRequest.ProtoReflect.Descriptor instead.
 func (*ListRobotsRequest) Descriptor() ([]byte, []int) {
-	return file_belfry_notifier_v1_robot_service_proto_rawDescGZIP(), []int{2}
+	return file_belfry_notifier_v1_robot_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListRobotsRequest) GetPageSize() int32 {
@@ -301,7 +599,7 @@ type ListRobotsResponse struct {
 
 func (x *ListRobotsResponse) Reset() {
 	*x = ListRobotsResponse{}
-	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[3]
+	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -313,7 +611,7 @@ func (x *ListRobotsResponse) String() string {
 func (*ListRobotsResponse) ProtoMessage() {}
 
 func (x *ListRobotsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[3]
+	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -326,7 +624,7 @@ func (x *ListRobotsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRobotsResponse.ProtoReflect.Descriptor instead.
 func (*ListRobotsResponse) Descriptor() ([]byte, []int) {
-	return file_belfry_notifier_v1_robot_service_proto_rawDescGZIP(), []int{3}
+	return file_belfry_notifier_v1_robot_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListRobotsResponse) GetRobots() []*Robot {
@@ -354,7 +652,7 @@ type GetRobotRequest struct {
 
 func (x *GetRobotRequest) Reset() {
 	*x = GetRobotRequest{}
-	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[4]
+	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -366,7 +664,7 @@ func (x *GetRobotRequest) String() string {
 func (*GetRobotRequest) ProtoMessage() {}
 
 func (x *GetRobotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[4]
+	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -379,7 +677,7 @@ func (x *GetRobotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRobotRequest.ProtoReflect.Descriptor instead.
 func (*GetRobotRequest) Descriptor() ([]byte, []int) {
-	return file_belfry_notifier_v1_robot_service_proto_rawDescGZIP(), []int{4}
+	return file_belfry_notifier_v1_robot_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetRobotRequest) GetName() string {
@@ -400,7 +698,7 @@ type GetRobotResponse struct {
 
 func (x *GetRobotResponse) Reset() {
 	*x = GetRobotResponse{}
-	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[5]
+	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -412,7 +710,7 @@ func (x *GetRobotResponse) String() string {
 func (*GetRobotResponse) ProtoMessage() {}
 
 func (x *GetRobotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[5]
+	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -425,10 +723,203 @@ func (x *GetRobotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRobotResponse.ProtoReflect.Descriptor instead.
 func (*GetRobotResponse) Descriptor() ([]byte, []int) {
-	return file_belfry_notifier_v1_robot_service_proto_rawDescGZIP(), []int{5}
+	return file_belfry_notifier_v1_robot_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetRobotResponse) GetRobot() *Robot {
+	if x != nil {
+		return x.Robot
+	}
+	return nil
+}
+
+// PauseRobotRequest names the robot to pause.
+type PauseRobotRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its resource name: "robots/{robot}".
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Why, for those who look later; at most 500 bytes.
+	Note          string `protobuf:"bytes,2,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseRobotRequest) Reset() {
+	*x = PauseRobotRequest{}
+	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseRobotRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseRobotRequest) ProtoMessage() {}
+
+func (x *PauseRobotRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseRobotRequest.ProtoReflect.Descriptor instead.
+func (*PauseRobotRequest) Descriptor() ([]byte, []int) {
+	return file_belfry_notifier_v1_robot_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *PauseRobotRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PauseRobotRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// PauseRobotResponse holds the robot. Over HTTP the robot stands alone.
+type PauseRobotResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The robot, paused.
+	Robot         *Robot `protobuf:"bytes,1,opt,name=robot,proto3" json:"robot,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseRobotResponse) Reset() {
+	*x = PauseRobotResponse{}
+	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseRobotResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseRobotResponse) ProtoMessage() {}
+
+func (x *PauseRobotResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseRobotResponse.ProtoReflect.Descriptor instead.
+func (*PauseRobotResponse) Descriptor() ([]byte, []int) {
+	return file_belfry_notifier_v1_robot_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *PauseRobotResponse) GetRobot() *Robot {
+	if x != nil {
+		return x.Robot
+	}
+	return nil
+}
+
+// ResumeRobotRequest names the robot to resume.
+type ResumeRobotRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its resource name: "robots/{robot}".
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeRobotRequest) Reset() {
+	*x = ResumeRobotRequest{}
+	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeRobotRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeRobotRequest) ProtoMessage() {}
+
+func (x *ResumeRobotRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeRobotRequest.ProtoReflect.Descriptor instead.
+func (*ResumeRobotRequest) Descriptor() ([]byte, []int) {
+	return file_belfry_notifier_v1_robot_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ResumeRobotRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// ResumeRobotResponse holds the robot. Over HTTP the robot stands alone.
+type ResumeRobotResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The robot, as it is right after.
+	Robot         *Robot `protobuf:"bytes,1,opt,name=robot,proto3" json:"robot,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeRobotResponse) Reset() {
+	*x = ResumeRobotResponse{}
+	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeRobotResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeRobotResponse) ProtoMessage() {}
+
+func (x *ResumeRobotResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_belfry_notifier_v1_robot_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeRobotResponse.ProtoReflect.Descriptor instead.
+func (*ResumeRobotResponse) Descriptor() ([]byte, []int) {
+	return file_belfry_notifier_v1_robot_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ResumeRobotResponse) GetRobot() *Robot {
 	if x != nil {
 		return x.Robot
 	}
@@ -439,7 +930,7 @@ var File_belfry_notifier_v1_robot_service_proto protoreflect.FileDescriptor
 
 const file_belfry_notifier_v1_robot_service_proto_rawDesc = "" +
 	"\n" +
-	"&belfry/notifier/v1/robot_service.proto\x12\x12belfry.notifier.v1\x1a!belfry/notifier/v1/delivery.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xce\x03\n" +
+	"&belfry/notifier/v1/robot_service.proto\x12\x12belfry.notifier.v1\x1a!belfry/notifier/v1/delivery.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\x05\n" +
 	"\x05Robot\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x16\n" +
@@ -456,7 +947,35 @@ const file_belfry_notifier_v1_robot_service_proto_rawDesc = "" +
 	"\rmute_end_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\vmuteEndTime\x12>\n" +
 	"\n" +
 	"suspension\x18\f \x01(\v2\x1e.belfry.notifier.v1.SuspensionR\n" +
-	"suspension\"\xb9\x01\n" +
+	"suspension\x12/\n" +
+	"\x05pause\x18\r \x01(\v2\x19.belfry.notifier.v1.PauseR\x05pause\x124\n" +
+	"\amembers\x18\x0e \x03(\v2\x1a.belfry.notifier.v1.MemberR\amembers\x12;\n" +
+	"\tallowance\x18\x0f \x01(\v2\x1d.belfry.notifier.v1.AllowanceR\tallowance\x12@\n" +
+	"\x0enext_send_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\fnextSendTime\"\x94\x02\n" +
+	"\x06Member\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\tR\x05state\x12\x16\n" +
+	"\x06signed\x18\x02 \x01(\bR\x06signed\x12!\n" +
+	"\fbudget_limit\x18\x03 \x01(\x05R\vbudgetLimit\x12\x1f\n" +
+	"\vbudget_left\x18\x04 \x01(\x05R\n" +
+	"budgetLeft\x12>\n" +
+	"\rmute_end_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vmuteEndTime\x12>\n" +
+	"\n" +
+	"suspension\x18\x06 \x01(\v2\x1e.belfry.notifier.v1.SuspensionR\n" +
+	"suspension\x12\x18\n" +
+	"\amessage\x18\a \x01(\tR\amessage\"V\n" +
+	"\x05Pause\x129\n" +
+	"\n" +
+	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\x12\n" +
+	"\x04note\x18\x02 \x01(\tR\x04note\"\x88\x02\n" +
+	"\tAllowance\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n" +
+	"\tper_month\x18\x02 \x01(\x05R\bperMonth\x12\x12\n" +
+	"\x04used\x18\x03 \x01(\x05R\x04used\x12\x12\n" +
+	"\x04left\x18\x04 \x01(\x05R\x04left\x129\n" +
+	"\n" +
+	"reset_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tresetTime\x121\n" +
+	"\x06gather\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x06gather\x124\n" +
+	"\bmax_wait\x18\a \x01(\v2\x19.google.protobuf.DurationR\amaxWait\"\xb9\x01\n" +
 	"\n" +
 	"Suspension\x125\n" +
 	"\afailure\x18\x01 \x01(\v2\x1b.belfry.notifier.v1.FailureR\afailure\x129\n" +
@@ -475,12 +994,24 @@ const file_belfry_notifier_v1_robot_service_proto_rawDesc = "" +
 	"\x0fGetRobotRequest\x12H\n" +
 	"\x04name\x18\x01 \x01(\tB4\xbaH1r/\x18d2+^robots/[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04name\"C\n" +
 	"\x10GetRobotResponse\x12/\n" +
-	"\x05robot\x18\x01 \x01(\v2\x19.belfry.notifier.v1.RobotR\x05robot2\x88\x02\n" +
+	"\x05robot\x18\x01 \x01(\v2\x19.belfry.notifier.v1.RobotR\x05robot\"{\n" +
+	"\x11PauseRobotRequest\x12H\n" +
+	"\x04name\x18\x01 \x01(\tB4\xbaH1r/\x18d2+^robots/[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04name\x12\x1c\n" +
+	"\x04note\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\xf4\x03R\x04note\"E\n" +
+	"\x12PauseRobotResponse\x12/\n" +
+	"\x05robot\x18\x01 \x01(\v2\x19.belfry.notifier.v1.RobotR\x05robot\"^\n" +
+	"\x12ResumeRobotRequest\x12H\n" +
+	"\x04name\x18\x01 \x01(\tB4\xbaH1r/\x18d2+^robots/[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04name\"F\n" +
+	"\x13ResumeRobotResponse\x12/\n" +
+	"\x05robot\x18\x01 \x01(\v2\x19.belfry.notifier.v1.RobotR\x05robot2\xb6\x04\n" +
 	"\fRobotService\x12r\n" +
 	"\n" +
 	"ListRobots\x12%.belfry.notifier.v1.ListRobotsRequest\x1a&.belfry.notifier.v1.ListRobotsResponse\"\x15\x82\xd3\xe4\x93\x02\f\x12\n" +
 	"/v1/robots\x90\x02\x01\x12\x83\x01\n" +
-	"\bGetRobot\x12#.belfry.notifier.v1.GetRobotRequest\x1a$.belfry.notifier.v1.GetRobotResponse\",\xdaA\x04name\x82\xd3\xe4\x93\x02\x1cb\x05robot\x12\x13/v1/{name=robots/*}\x90\x02\x01B;Z9gitee.com/belfry/belfry/gen/belfry/notifier/v1;notifierv1b\x06proto3"
+	"\bGetRobot\x12#.belfry.notifier.v1.GetRobotRequest\x1a$.belfry.notifier.v1.GetRobotResponse\",\xdaA\x04name\x82\xd3\xe4\x93\x02\x1cb\x05robot\x12\x13/v1/{name=robots/*}\x90\x02\x01\x12\x92\x01\n" +
+	"\n" +
+	"PauseRobot\x12%.belfry.notifier.v1.PauseRobotRequest\x1a&.belfry.notifier.v1.PauseRobotResponse\"5\xdaA\x04name\x82\xd3\xe4\x93\x02%:\x01*b\x05robot\"\x19/v1/{name=robots/*}:pause\x90\x02\x02\x12\x96\x01\n" +
+	"\vResumeRobot\x12&.belfry.notifier.v1.ResumeRobotRequest\x1a'.belfry.notifier.v1.ResumeRobotResponse\"6\xdaA\x04name\x82\xd3\xe4\x93\x02&:\x01*b\x05robot\"\x1a/v1/{name=robots/*}:resume\x90\x02\x02B;Z9gitee.com/belfry/belfry/gen/belfry/notifier/v1;notifierv1b\x06proto3"
 
 var (
 	file_belfry_notifier_v1_robot_service_proto_rawDescOnce sync.Once
@@ -494,35 +1025,59 @@ func file_belfry_notifier_v1_robot_service_proto_rawDescGZIP() []byte {
 	return file_belfry_notifier_v1_robot_service_proto_rawDescData
 }
 
-var file_belfry_notifier_v1_robot_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_belfry_notifier_v1_robot_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_belfry_notifier_v1_robot_service_proto_goTypes = []any{
 	(*Robot)(nil),                 // 0: belfry.notifier.v1.Robot
-	(*Suspension)(nil),            // 1: belfry.notifier.v1.Suspension
-	(*ListRobotsRequest)(nil),     // 2: belfry.notifier.v1.ListRobotsRequest
-	(*ListRobotsResponse)(nil),    // 3: belfry.notifier.v1.ListRobotsResponse
-	(*GetRobotRequest)(nil),       // 4: belfry.notifier.v1.GetRobotRequest
-	(*GetRobotResponse)(nil),      // 5: belfry.notifier.v1.GetRobotResponse
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(*Failure)(nil),               // 7: belfry.notifier.v1.Failure
+	(*Member)(nil),                // 1: belfry.notifier.v1.Member
+	(*Pause)(nil),                 // 2: belfry.notifier.v1.Pause
+	(*Allowance)(nil),             // 3: belfry.notifier.v1.Allowance
+	(*Suspension)(nil),            // 4: belfry.notifier.v1.Suspension
+	(*ListRobotsRequest)(nil),     // 5: belfry.notifier.v1.ListRobotsRequest
+	(*ListRobotsResponse)(nil),    // 6: belfry.notifier.v1.ListRobotsResponse
+	(*GetRobotRequest)(nil),       // 7: belfry.notifier.v1.GetRobotRequest
+	(*GetRobotResponse)(nil),      // 8: belfry.notifier.v1.GetRobotResponse
+	(*PauseRobotRequest)(nil),     // 9: belfry.notifier.v1.PauseRobotRequest
+	(*PauseRobotResponse)(nil),    // 10: belfry.notifier.v1.PauseRobotResponse
+	(*ResumeRobotRequest)(nil),    // 11: belfry.notifier.v1.ResumeRobotRequest
+	(*ResumeRobotResponse)(nil),   // 12: belfry.notifier.v1.ResumeRobotResponse
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 14: google.protobuf.Duration
+	(*Failure)(nil),               // 15: belfry.notifier.v1.Failure
 }
 var file_belfry_notifier_v1_robot_service_proto_depIdxs = []int32{
-	6,  // 0: belfry.notifier.v1.Robot.oldest_create_time:type_name -> google.protobuf.Timestamp
-	6,  // 1: belfry.notifier.v1.Robot.mute_end_time:type_name -> google.protobuf.Timestamp
-	1,  // 2: belfry.notifier.v1.Robot.suspension:type_name -> belfry.notifier.v1.Suspension
-	7,  // 3: belfry.notifier.v1.Suspension.failure:type_name -> belfry.notifier.v1.Failure
-	6,  // 4: belfry.notifier.v1.Suspension.start_time:type_name -> google.protobuf.Timestamp
-	6,  // 5: belfry.notifier.v1.Suspension.probe_time:type_name -> google.protobuf.Timestamp
-	0,  // 6: belfry.notifier.v1.ListRobotsResponse.robots:type_name -> belfry.notifier.v1.Robot
-	0,  // 7: belfry.notifier.v1.GetRobotResponse.robot:type_name -> belfry.notifier.v1.Robot
-	2,  // 8: belfry.notifier.v1.RobotService.ListRobots:input_type -> belfry.notifier.v1.ListRobotsRequest
-	4,  // 9: belfry.notifier.v1.RobotService.GetRobot:input_type -> belfry.notifier.v1.GetRobotRequest
-	3,  // 10: belfry.notifier.v1.RobotService.ListRobots:output_type -> belfry.notifier.v1.ListRobotsResponse
-	5,  // 11: belfry.notifier.v1.RobotService.GetRobot:output_type -> belfry.notifier.v1.GetRobotResponse
-	10, // [10:12] is the sub-list for method output_type
-	8,  // [8:10] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	13, // 0: belfry.notifier.v1.Robot.oldest_create_time:type_name -> google.protobuf.Timestamp
+	13, // 1: belfry.notifier.v1.Robot.mute_end_time:type_name -> google.protobuf.Timestamp
+	4,  // 2: belfry.notifier.v1.Robot.suspension:type_name -> belfry.notifier.v1.Suspension
+	2,  // 3: belfry.notifier.v1.Robot.pause:type_name -> belfry.notifier.v1.Pause
+	1,  // 4: belfry.notifier.v1.Robot.members:type_name -> belfry.notifier.v1.Member
+	3,  // 5: belfry.notifier.v1.Robot.allowance:type_name -> belfry.notifier.v1.Allowance
+	13, // 6: belfry.notifier.v1.Robot.next_send_time:type_name -> google.protobuf.Timestamp
+	13, // 7: belfry.notifier.v1.Member.mute_end_time:type_name -> google.protobuf.Timestamp
+	4,  // 8: belfry.notifier.v1.Member.suspension:type_name -> belfry.notifier.v1.Suspension
+	13, // 9: belfry.notifier.v1.Pause.start_time:type_name -> google.protobuf.Timestamp
+	13, // 10: belfry.notifier.v1.Allowance.reset_time:type_name -> google.protobuf.Timestamp
+	14, // 11: belfry.notifier.v1.Allowance.gather:type_name -> google.protobuf.Duration
+	14, // 12: belfry.notifier.v1.Allowance.max_wait:type_name -> google.protobuf.Duration
+	15, // 13: belfry.notifier.v1.Suspension.failure:type_name -> belfry.notifier.v1.Failure
+	13, // 14: belfry.notifier.v1.Suspension.start_time:type_name -> google.protobuf.Timestamp
+	13, // 15: belfry.notifier.v1.Suspension.probe_time:type_name -> google.protobuf.Timestamp
+	0,  // 16: belfry.notifier.v1.ListRobotsResponse.robots:type_name -> belfry.notifier.v1.Robot
+	0,  // 17: belfry.notifier.v1.GetRobotResponse.robot:type_name -> belfry.notifier.v1.Robot
+	0,  // 18: belfry.notifier.v1.PauseRobotResponse.robot:type_name -> belfry.notifier.v1.Robot
+	0,  // 19: belfry.notifier.v1.ResumeRobotResponse.robot:type_name -> belfry.notifier.v1.Robot
+	5,  // 20: belfry.notifier.v1.RobotService.ListRobots:input_type -> belfry.notifier.v1.ListRobotsRequest
+	7,  // 21: belfry.notifier.v1.RobotService.GetRobot:input_type -> belfry.notifier.v1.GetRobotRequest
+	9,  // 22: belfry.notifier.v1.RobotService.PauseRobot:input_type -> belfry.notifier.v1.PauseRobotRequest
+	11, // 23: belfry.notifier.v1.RobotService.ResumeRobot:input_type -> belfry.notifier.v1.ResumeRobotRequest
+	6,  // 24: belfry.notifier.v1.RobotService.ListRobots:output_type -> belfry.notifier.v1.ListRobotsResponse
+	8,  // 25: belfry.notifier.v1.RobotService.GetRobot:output_type -> belfry.notifier.v1.GetRobotResponse
+	10, // 26: belfry.notifier.v1.RobotService.PauseRobot:output_type -> belfry.notifier.v1.PauseRobotResponse
+	12, // 27: belfry.notifier.v1.RobotService.ResumeRobot:output_type -> belfry.notifier.v1.ResumeRobotResponse
+	24, // [24:28] is the sub-list for method output_type
+	20, // [20:24] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_belfry_notifier_v1_robot_service_proto_init() }
@@ -537,7 +1092,7 @@ func file_belfry_notifier_v1_robot_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_belfry_notifier_v1_robot_service_proto_rawDesc), len(file_belfry_notifier_v1_robot_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

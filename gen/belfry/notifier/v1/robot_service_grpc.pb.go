@@ -19,22 +19,34 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	RobotService_ListRobots_FullMethodName = "/belfry.notifier.v1.RobotService/ListRobots"
-	RobotService_GetRobot_FullMethodName   = "/belfry.notifier.v1.RobotService/GetRobot"
+	RobotService_ListRobots_FullMethodName  = "/belfry.notifier.v1.RobotService/ListRobots"
+	RobotService_GetRobot_FullMethodName    = "/belfry.notifier.v1.RobotService/GetRobot"
+	RobotService_PauseRobot_FullMethodName  = "/belfry.notifier.v1.RobotService/PauseRobot"
+	RobotService_ResumeRobot_FullMethodName = "/belfry.notifier.v1.RobotService/ResumeRobot"
 )
 
 // RobotServiceClient is the client API for RobotService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// RobotService tells how the configured robots are.
+// RobotService tells how the robots are, and lets operators stop and restart one.
 type RobotServiceClient interface {
-	// Lists all robots, by name.
+	// Lists all robots, by name: those of the configuration, and those no longer in it for which something
+	// still waits.
 	// Errors: INVALID_REQUEST.
 	ListRobots(ctx context.Context, in *ListRobotsRequest, opts ...grpc.CallOption) (*ListRobotsResponse, error)
 	// Tells how one robot is.
 	// Errors: INVALID_REQUEST, ROBOT_NOT_FOUND.
 	GetRobot(ctx context.Context, in *GetRobotRequest, opts ...grpc.CallOption) (*GetRobotResponse, error)
+	// Stops sending for a robot until ResumeRobot, across restarts. Notifications are still accepted and
+	// wait; those that reach the maximum age meanwhile become dead letters. A message that is under way ends
+	// first. Pausing a paused robot changes nothing but the note.
+	// Errors: INVALID_REQUEST, ROBOT_NOT_FOUND, JOURNAL_UNAVAILABLE.
+	PauseRobot(ctx context.Context, in *PauseRobotRequest, opts ...grpc.CallOption) (*PauseRobotResponse, error)
+	// Ends a pause, and has a suspended robot tried at once. A mute is not cut short: DingTalk would prolong
+	// it. On a robot that is neither it changes nothing.
+	// Errors: INVALID_REQUEST, ROBOT_NOT_FOUND, JOURNAL_UNAVAILABLE.
+	ResumeRobot(ctx context.Context, in *ResumeRobotRequest, opts ...grpc.CallOption) (*ResumeRobotResponse, error)
 }
 
 type robotServiceClient struct {
@@ -65,18 +77,48 @@ func (c *robotServiceClient) GetRobot(ctx context.Context, in *GetRobotRequest, 
 	return out, nil
 }
 
+func (c *robotServiceClient) PauseRobot(ctx context.Context, in *PauseRobotRequest, opts ...grpc.CallOption) (*PauseRobotResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PauseRobotResponse)
+	err := c.cc.Invoke(ctx, RobotService_PauseRobot_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *robotServiceClient) ResumeRobot(ctx context.Context, in *ResumeRobotRequest, opts ...grpc.CallOption) (*ResumeRobotResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResumeRobotResponse)
+	err := c.cc.Invoke(ctx, RobotService_ResumeRobot_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RobotServiceServer is the server API for RobotService service.
 // All implementations must embed UnimplementedRobotServiceServer
 // for forward compatibility.
 //
-// RobotService tells how the configured robots are.
+// RobotService tells how the robots are, and lets operators stop and restart one.
 type RobotServiceServer interface {
-	// Lists all robots, by name.
+	// Lists all robots, by name: those of the configuration, and those no longer in it for which something
+	// still waits.
 	// Errors: INVALID_REQUEST.
 	ListRobots(context.Context, *ListRobotsRequest) (*ListRobotsResponse, error)
 	// Tells how one robot is.
 	// Errors: INVALID_REQUEST, ROBOT_NOT_FOUND.
 	GetRobot(context.Context, *GetRobotRequest) (*GetRobotResponse, error)
+	// Stops sending for a robot until ResumeRobot, across restarts. Notifications are still accepted and
+	// wait; those that reach the maximum age meanwhile become dead letters. A message that is under way ends
+	// first. Pausing a paused robot changes nothing but the note.
+	// Errors: INVALID_REQUEST, ROBOT_NOT_FOUND, JOURNAL_UNAVAILABLE.
+	PauseRobot(context.Context, *PauseRobotRequest) (*PauseRobotResponse, error)
+	// Ends a pause, and has a suspended robot tried at once. A mute is not cut short: DingTalk would prolong
+	// it. On a robot that is neither it changes nothing.
+	// Errors: INVALID_REQUEST, ROBOT_NOT_FOUND, JOURNAL_UNAVAILABLE.
+	ResumeRobot(context.Context, *ResumeRobotRequest) (*ResumeRobotResponse, error)
 	mustEmbedUnimplementedRobotServiceServer()
 }
 
@@ -92,6 +134,12 @@ func (UnimplementedRobotServiceServer) ListRobots(context.Context, *ListRobotsRe
 }
 func (UnimplementedRobotServiceServer) GetRobot(context.Context, *GetRobotRequest) (*GetRobotResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetRobot not implemented")
+}
+func (UnimplementedRobotServiceServer) PauseRobot(context.Context, *PauseRobotRequest) (*PauseRobotResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PauseRobot not implemented")
+}
+func (UnimplementedRobotServiceServer) ResumeRobot(context.Context, *ResumeRobotRequest) (*ResumeRobotResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResumeRobot not implemented")
 }
 func (UnimplementedRobotServiceServer) mustEmbedUnimplementedRobotServiceServer() {}
 func (UnimplementedRobotServiceServer) testEmbeddedByValue()                      {}
@@ -150,6 +198,42 @@ func _RobotService_GetRobot_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RobotService_PauseRobot_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PauseRobotRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RobotServiceServer).PauseRobot(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RobotService_PauseRobot_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RobotServiceServer).PauseRobot(ctx, req.(*PauseRobotRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RobotService_ResumeRobot_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResumeRobotRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RobotServiceServer).ResumeRobot(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RobotService_ResumeRobot_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RobotServiceServer).ResumeRobot(ctx, req.(*ResumeRobotRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RobotService_ServiceDesc is the grpc.ServiceDesc for RobotService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -164,6 +248,14 @@ var RobotService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetRobot",
 			Handler:    _RobotService_GetRobot_Handler,
+		},
+		{
+			MethodName: "PauseRobot",
+			Handler:    _RobotService_PauseRobot_Handler,
+		},
+		{
+			MethodName: "ResumeRobot",
+			Handler:    _RobotService_ResumeRobot_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

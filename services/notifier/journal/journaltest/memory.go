@@ -23,6 +23,8 @@ const (
 	OpLane     = "Lane"
 	OpSaveLane = "SaveLane"
 	OpSettle   = "Settle"
+	OpControl  = "Control"
+	OpFollow   = "Follow"
 )
 
 // Memory is a delivery.Journal in memory. It keeps the contract and watches that its user does: what a lane
@@ -45,6 +47,8 @@ type Memory struct {
 	revision   uint64
 	outcomes   map[place]delivery.Outcome
 	violations []error
+	controls   map[string]delivery.Control
+	followers  map[*delivery.Follower]struct{}
 }
 
 type id struct{ robot, request string }
@@ -73,6 +77,7 @@ func NewMemory() *Memory {
 		log:   make(map[string][]delivery.Notification),
 		ids:   make(map[id]known),
 		lanes: make(map[string]lane), outcomes: make(map[place]delivery.Outcome),
+		controls: make(map[string]delivery.Control), followers: make(map[*delivery.Follower]struct{}),
 	}
 }
 
@@ -116,6 +121,7 @@ func (m *Memory) Append(ctx context.Context, ns []delivery.Notification) (receip
 			n.Seq, n.CreateTime = m.seq, n.CreateTime.Round(0).UTC()
 			m.log[n.Robot] = append(m.log[n.Robot], n)
 			m.ids[key] = known{n.Seq, now}
+			m.tell(func(f delivery.Follower) { f.Appended(n.Robot, n.Seq) })
 			receipts = append(receipts, delivery.Receipt{Seq: n.Seq})
 		}
 		return nil
@@ -186,6 +192,7 @@ func (m *Memory) SaveLane(ctx context.Context, rec delivery.LaneRecord) (deliver
 		m.revision++
 		rec.Revision = m.revision
 		m.lanes[rec.Robot] = lane{data: b.Bytes(), revision: m.revision, cursor: rec.Cursor}
+		m.tell(func(f delivery.Follower) { f.Saved(rec) })
 		return nil
 	})
 	if err != nil {
