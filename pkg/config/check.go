@@ -3,20 +3,11 @@ package config
 import (
 	"net"
 	"net/netip"
-	"net/url"
 	"path/filepath"
-	"slices"
 	"strings"
-	"time"
-
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	configv1 "gitee.com/belfry/belfry/gen/belfry/config/v1"
-	"gitee.com/belfry/belfry/pkg/dingtalk"
 )
-
-// DingTalk's own hosts, in China and abroad; see the document custom-robots-send-group-messages.
-var dingtalkHosts = []string{"oapi.dingtalk.com", "oapi.dingtalk.io"}
 
 // check finds what the schema can't say.
 func (vs *violations) check(cfg *configv1.Config, parts Parts) {
@@ -31,15 +22,27 @@ func (vs *violations) check(cfg *configv1.Config, parts Parts) {
 	if parts.Gateway && len(gw.GetHooks()) == 0 && gw != nil {
 		vs.add(root.field("gateway"), "hooks are missing: without one the gateway receives nothing")
 	}
-	if parts.Remote && gw != nil && gw.GetNotifier().GetAddress() == "" {
-		vs.add(root.field("gateway"), "notifier.address is missing: `belfry gateway` needs to know where the notifier is")
+	client := gw.GetNotifier()
+	switch {
+	case client.GetAddress() != "" && len(client.GetAddresses()) > 0:
+		vs.add(root.field("gateway").field("notifier").field("addresses"), "give either address or addresses, not both")
+	case parts.Remote && gw != nil && client.GetAddress() == "" && len(client.GetAddresses()) == 0:
+		vs.add(root.field("gateway"), "notifier.address is missing: `belfry gateway` needs to know where the notifier is; "+
+			"give its host:port there, or those of its replicas in notifier.addresses")
 	}
 	if parts.Notifier && nt != nil && len(nt.GetRobots()) == 0 {
 		vs.add(root.field("notifier"), "robots are missing: without one the notifier can tell nobody")
 	}
 	vs.checkRoutes(cfg)
 	vs.checkRobots(nt)
+	vs.checkAllowances(nt)
+	vs.checkTimes(nt)
 	vs.checkAddresses(cfg)
+	vs.checkNATS(root.field("notifier").field("store").field("nats"), nt.GetStore().GetNats())
+	vs.checkNATS(root.field("gateway").field("spool").field("nats"), gw.GetSpool().GetNats())
+	if gw.GetSpool().GetNats() != nil && gw.GetSpool().GetMaxBytes() != 0 {
+		vs.add(root.field("gateway").field("spool").field("max_bytes"), "is for a spool in a folder: give nats.max_bytes instead")
+	}
 }
 
 // checkRoutes finds routes to robots that the same file's notifier does not have.
@@ -64,51 +67,23 @@ func (vs *violations) checkRoutes(cfg *configv1.Config) {
 	}
 }
 
-func (vs *violations) checkRobots(nt *configv1.Notifier) {
-	robots := path(nil).field("notifier").field("robots")
-	first := make(map[string]string)
-	for i, r := range nt.GetRobots() {
-		at := robots.index(i).field("webhook")
-		robot, err := dingtalk.NewRobot(r.GetWebhook(), r.GetSecret())
-		if err != nil {
-			vs.add(at, "%v", err)
-			continue
-		}
-		host := robot.Host()
-		key := identity(r.GetWebhook())
-		if other, ok := first[key]; ok {
-			vs.add(at, "is the webhook of robot %s as well: under two names one robot would be called twice as often as DingTalk allows", other)
-		} else {
-			first[key] = r.GetName()
-		}
-		listed := slices.ContainsFunc(nt.GetAllowedWebhookHosts(), func(h string) bool {
-			return strings.EqualFold(h, host)
-		})
-		switch {
-		case !listed && !slices.Contains(dingtalkHosts, strings.ToLower(host)):
-			vs.add(at, "the host %s is not one of DingTalk's (%s); if it is meant, name it in notifier.allowed_webhook_hosts",
-				host, strings.Join(dingtalkHosts, ", "))
-		case robot.Scheme() != "https" && (!listed || !loopback(host)):
-			vs.add(at, "the webhook must be https: plain http is for loopback hosts in notifier.allowed_webhook_hosts")
-		}
+// checkTimes finds durations that contradict each other.
+func (vs *violations) checkTimes(nt *configv1.Notifier) {
+	if nt == nil {
+		return
 	}
-	if nt.GetDedupWindow() != nil && nt.GetMaxAge() != nil && nt.GetDedupWindow().AsDuration() < nt.GetMaxAge().AsDuration() {
-		vs.add(path(nil).field("notifier").field("dedup_window"),
+	at := path(nil).field("notifier")
+	age, window, retention := nt.GetMaxAge().AsDuration(), nt.GetDedupWindow().AsDuration(), nt.GetRetention().AsDuration()
+	if window < age {
+		vs.add(at.field("dedup_window"),
 			"is shorter than max_age: a repeated request could be taken for a new one while the first still waits")
 	}
-}
-
-// identity is what makes the robot of a webhook: its token and, but for DingTalk's own, its host.
-func identity(webhook string) string {
-	u, err := url.Parse(webhook)
-	if err != nil {
-		return webhook
+	switch {
+	case retention <= age:
+		vs.add(at.field("retention"), "is not above max_age: what still waits would be forgotten; make it longer")
+	case retention < window:
+		vs.add(at.field("retention"), "is shorter than dedup_window: a repeated request could not be answered with the first one's delivery; make it longer")
 	}
-	host := strings.ToLower(u.Host)
-	if slices.Contains(dingtalkHosts, strings.ToLower(u.Hostname())) {
-		host = ""
-	}
-	return host + " " + u.Query().Get("access_token")
 }
 
 // checkAddresses finds doors that are open to strangers and addresses that are used twice.
@@ -148,8 +123,8 @@ func (vs *violations) checkAddresses(cfg *configv1.Config) {
 		}
 		seen[addr] = true
 	}
-	if gw, nt := cfg.GetGateway(), cfg.GetNotifier(); gw != nil && nt != nil &&
-		filepath.Clean(gw.GetSpool().GetDir()) == filepath.Clean(nt.GetStore().GetEmbedded().GetDir()) {
+	spool, journal := cfg.GetGateway().GetSpool().GetDir(), cfg.GetNotifier().GetStore().GetEmbedded().GetDir()
+	if spool != "" && journal != "" && filepath.Clean(spool) == filepath.Clean(journal) {
 		vs.add(root.field("gateway").field("spool").field("dir"), "is the folder of notifier.store as well: each needs its own")
 	}
 }
@@ -160,63 +135,4 @@ func loopback(host string) bool {
 	}
 	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return err == nil && addr.IsLoopback()
-}
-
-// fillDefaults puts in place what the file leaves out of the parts that it has.
-func fillDefaults(cfg *configv1.Config) {
-	if cfg.Admin == nil {
-		cfg.Admin = &configv1.Admin{}
-	}
-	orDefault(&cfg.Admin.Listen, "127.0.0.1:9092")
-	if gw := cfg.Gateway; gw != nil {
-		orDefault(&gw.Listen, "127.0.0.1:8080")
-		if gw.Spool == nil {
-			gw.Spool = &configv1.Spool{}
-		}
-		orDefault(&gw.Spool.Dir, "data/gateway")
-		if gw.Spool.MaxBytes == 0 {
-			gw.Spool.MaxBytes = 1 << 30
-		}
-	}
-	nt := cfg.Notifier
-	if nt == nil {
-		return
-	}
-	if nt.Grpc == nil {
-		nt.Grpc = &configv1.Listener{}
-	}
-	if nt.Http == nil {
-		nt.Http = &configv1.Listener{}
-	}
-	orDefault(&nt.Grpc.Listen, "127.0.0.1:9090")
-	orDefault(&nt.Http.Listen, "127.0.0.1:9091")
-	if nt.Store == nil {
-		nt.Store = &configv1.Store{}
-	}
-	if nt.Store.Embedded == nil {
-		nt.Store.Embedded = &configv1.EmbeddedStore{}
-	}
-	orDefault(&nt.Store.Embedded.Dir, "data/notifier")
-	if nt.Store.Embedded.MaxBytes == 0 {
-		nt.Store.Embedded.MaxBytes = 10 << 30
-	}
-	if nt.DedupWindow == nil {
-		nt.DedupWindow = durationpb.New(24 * time.Hour)
-		if nt.GetMaxAge().AsDuration() > 24*time.Hour {
-			nt.DedupWindow = nt.GetMaxAge()
-		}
-	}
-	if nt.MaxAge == nil {
-		nt.MaxAge = durationpb.New(min(24*time.Hour, nt.GetDedupWindow().AsDuration()))
-	}
-	for _, r := range nt.GetRobots() {
-		orDefault(&r.MissingKeyword, "APPEND")
-		orDefault(&r.Locale, "zh-CN")
-	}
-}
-
-func orDefault(s *string, value string) {
-	if *s == "" {
-		*s = value
-	}
 }

@@ -129,29 +129,38 @@ func (v validator) Validate(m proto.Message) error {
 	if v.parts.Notifier && !v.parts.Gateway {
 		cfg.Gateway = nil
 	}
-	var all, more violations
+	var all, checked violations
 	all.expand(cfg.ProtoReflect(), nil)
 	err := protovalidate.Validate(cfg)
 	var verr *protovalidate.ValidationError
 	switch {
 	case errors.As(err, &verr):
-		more = verr.Violations
+		for _, v := range verr.Violations {
+			reword(v)
+		}
+		all.join(verr.Violations)
 	case err != nil:
 		return err
 	}
 	full := proto.CloneOf(cfg)
 	fillDefaults(full)
-	more.check(full, v.parts)
-	// A value that could not be put in place is missed by the rules as well; once is enough.
-	for _, m := range more {
-		if !slices.ContainsFunc(all, func(a *protovalidate.Violation) bool { return place(a) == place(m) }) {
-			all = append(all, m)
-		}
-	}
+	checked.check(full, v.parts)
+	all.join(checked)
 	if len(all) == 0 {
 		return nil
 	}
 	return &protovalidate.ValidationError{Violations: all}
+}
+
+// join adds those of others whose places are without a fault so far. A value that could not be put in place
+// is missed by the rules as well, and one that breaks a rule fails the checks; once is enough.
+func (vs *violations) join(others violations) {
+	before := *vs
+	for _, o := range others {
+		if !slices.ContainsFunc(before, func(v *protovalidate.Violation) bool { return place(v) == place(o) }) {
+			*vs = append(*vs, o)
+		}
+	}
 }
 
 func place(v *protovalidate.Violation) string {
@@ -253,6 +262,8 @@ func faultsOf(path string, err error) Faults {
 		list = joined.Unwrap()
 	}
 	var faults Faults
+	type position struct{ line, column int }
+	misread := make(map[position]bool)
 	for _, err := range list {
 		var verr *protovalidate.ValidationError
 		if errors.As(err, &verr) && len(list) == 1 {
@@ -265,6 +276,12 @@ func faultsOf(path string, err error) Faults {
 		if m := nodePlace.FindStringSubmatch(strings.TrimPrefix(first, path)); m != nil {
 			line, _ := strconv.Atoi(m[1])
 			column, _ := strconv.Atoi(m[2])
+			at := position{line, column}
+			if !ruleID.MatchString(m[3]) {
+				misread[at] = true
+			} else if misread[at] {
+				continue // the rule misses what could not be read
+			}
 			faults = append(faults, Fault{File: path, Line: line, Column: column, Message: readable(m[3])})
 			continue
 		}
@@ -277,22 +294,4 @@ func faultsOf(path string, err error) Faults {
 		return a.Column - b.Column
 	})
 	return faults
-}
-
-var unknownField = regexp.MustCompile(`^unknown field "[^"]*[^a-z_"][^"]*",`)
-
-// ruleID is how protoyaml ends the message of a violation.
-var ruleID = regexp.MustCompile(` \([a-z0-9_.]+\)$`)
-
-func readable(msg string) string {
-	// A key that looks like no key of ours may be a secret that slipped to its place.
-	msg = unknownField.ReplaceAllString(msg, "unknown field,")
-	return strings.TrimPrefix(ruleID.ReplaceAllString(msg, ""), ": ")
-}
-
-func message(v *protovalidate.Violation) string {
-	if field := protovalidate.FieldPathString(v.Proto.GetField()); field != "" {
-		return field + ": " + v.Proto.GetMessage()
-	}
-	return v.Proto.GetMessage()
 }
