@@ -30,6 +30,7 @@ func (s *Store) PublishBatch(ctx context.Context, msgs []*nats.Msg) (last uint64
 	if len(msgs) == 0 {
 		return 0, errors.New("a batch without messages")
 	}
+	defer func() { err = s.Explain(err) }()
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
 	id := rand.Text()

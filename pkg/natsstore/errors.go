@@ -9,10 +9,13 @@ import (
 // Codes of JetStream's API errors, as nats-server 2.15 gives them.
 const (
 	codeAccountResources = 10002
+	codeNoPeers          = 10005
 	codeInsufficient     = 10023
+	codeNotFound         = 10037
 	codeNoMessage        = 10043
 	codeStorageReserved  = 10047
 	codeDeleteFailed     = 10057
+	codeNotClustered     = 10074
 	codeStoreFailed      = 10077
 )
 

@@ -10,6 +10,8 @@ import (
 // serverLog hands the server's log to zap. It implements the server's Logger.
 type serverLog struct {
 	log *zap.Logger
+	// alarm is given an element, where there is room, with each error.
+	alarm chan<- struct{}
 
 	mu        sync.Mutex
 	lastFatal string
@@ -28,6 +30,10 @@ func (l *serverLog) Warnf(format string, v ...any) {
 // Errorf receives errors.
 func (l *serverLog) Errorf(format string, v ...any) {
 	l.log.Error("store.server", zap.String("message", fmt.Sprintf(format, v...)))
+	select {
+	case l.alarm <- struct{}{}:
+	default:
+	}
 }
 
 // Fatalf receives the reason for which the server can't start. The server's own logger would end the

@@ -35,6 +35,8 @@ type Queue struct {
 	name   string
 	prefix string
 	stream jetstream.Stream
+	// lease is set on a shared store.
+	lease *lease
 }
 
 // Item is one entry of a Queue. It belongs to the caller.
@@ -46,8 +48,11 @@ type Item struct {
 	Time time.Time
 }
 
-// Queue opens the queue of that name with all that is in it, or makes it. One that is there takes over the
-// new bounds; should it hold more than they allow, it keeps that and takes nothing until it has shrunk.
+// Queue opens the queue of that name with all that is in it, or makes it. On an embedded store one that is
+// there takes over the new bounds; should it hold more than they allow, it keeps that and takes nothing until
+// it has shrunk. On a cluster it must have these bounds, and one process uses a queue at a time: the queue is
+// this Store's until Close. If another has it that still runs, or ran until a moment ago, the answer takes
+// some seconds, and for one that runs it is ErrInUse.
 func (s *Store) Queue(ctx context.Context, opts QueueOptions) (*Queue, error) {
 	if !isToken(opts.Name) {
 		return nil, fmt.Errorf("queue name %q: use lower-case letters, digits and \"-\"", opts.Name)
@@ -71,7 +76,26 @@ func (s *Store) Queue(ctx context.Context, opts QueueOptions) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("queue %s: %w", opts.Name, err)
 	}
+	if s.Shared() {
+		if q.lease, err = s.acquire(ctx, "queue-"+opts.Name); err != nil {
+			return nil, fmt.Errorf("queue %s: %w", opts.Name, err)
+		}
+		s.mu.Lock()
+		s.leases = append(s.leases, q.lease)
+		s.mu.Unlock()
+	}
 	return q, nil
+}
+
+// mayUse returns nil while the queue is ours.
+func (q *Queue) mayUse() error {
+	if q.lease == nil {
+		return nil
+	}
+	if err := q.lease.check(); err != nil {
+		return fmt.Errorf("queue %s: %w", q.name, err)
+	}
+	return nil
 }
 
 // Append puts data at the end of lane. On nil it is synced to disk. ErrQueueFull says that it was not
@@ -85,6 +109,9 @@ func (q *Queue) Append(ctx context.Context, lane string, data []byte) error {
 	if limit := q.store.maxPayload - 1<<10; len(data) > limit {
 		return fmt.Errorf("queue %s: an item of %d bytes is too large: at most %d", q.name, len(data), limit)
 	}
+	if err := q.mayUse(); err != nil {
+		return err
+	}
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
 	_, err := q.store.js.Publish(ctx, q.prefix+lane, data)
@@ -92,7 +119,7 @@ func (q *Queue) Append(ctx context.Context, lane string, data []byte) error {
 	case IsFull(err):
 		return fmt.Errorf("queue %s: %w: %w", q.name, ErrQueueFull, err)
 	case err != nil:
-		return fmt.Errorf("queue %s: append to %s: %w", q.name, lane, err)
+		return fmt.Errorf("queue %s: append to %s: %w", q.name, lane, q.store.Explain(err))
 	}
 	return nil
 }
@@ -103,7 +130,7 @@ func (q *Queue) Lanes(ctx context.Context) (map[string]uint64, error) {
 	defer cancel()
 	info, err := q.stream.Info(ctx, jetstream.WithSubjectFilter(q.prefix+"*"))
 	if err != nil {
-		return nil, fmt.Errorf("queue %s: lanes: %w", q.name, err)
+		return nil, fmt.Errorf("queue %s: lanes: %w", q.name, q.store.Explain(err))
 	}
 	lanes := make(map[string]uint64, len(info.State.Subjects))
 	for subject, n := range info.State.Subjects {
@@ -118,7 +145,10 @@ func (q *Queue) Next(ctx context.Context, lane string, limit int) ([]Item, error
 	if !isToken(lane) {
 		return nil, fmt.Errorf("queue %s: lane %q: use lower-case letters, digits and \"-\"", q.name, lane)
 	}
-	msgs, _, err := q.store.Forward(ctx, q.stream.CachedInfo().Config.Name, q.prefix+lane, 1, limit, nextMaxBytes)
+	if err := q.mayUse(); err != nil {
+		return nil, err
+	}
+	msgs, err := q.oldest(ctx, lane, limit)
 	if err != nil {
 		return nil, fmt.Errorf("queue %s: next of %s: %w", q.name, lane, err)
 	}
@@ -129,9 +159,50 @@ func (q *Queue) Next(ctx context.Context, lane string, limit int) ([]Item, error
 	return items, nil
 }
 
+// oldest reads up to limit items of lane. On a cluster it is the leader who says which is the first, so that
+// one that was appended is there, and one that was removed is not, although the others come from a replica
+// that may lag.
+func (q *Queue) oldest(ctx context.Context, lane string, limit int) ([]Message, error) {
+	if limit < 1 {
+		return nil, nil
+	}
+	ctx, cancel := withTimeout(ctx)
+	defer cancel()
+	stream, subject := q.stream.CachedInfo().Config.Name, q.prefix+lane
+	if !q.store.Shared() {
+		msgs, _, err := q.store.Forward(ctx, stream, subject, 1, limit, nextMaxBytes)
+		return msgs, err
+	}
+	first, ok, err := q.store.first(ctx, stream, subject)
+	if err != nil || !ok {
+		return nil, err
+	}
+	msgs := []Message{first}
+	if limit > 1 {
+		more, _, err := q.store.Forward(ctx, stream, subject, first.Seq+1, limit-1, nextMaxBytes)
+		if err != nil {
+			return nil, err
+		}
+		msgs = append(msgs, more...)
+	}
+	return msgs, nil
+}
+
+// Oldest returns when the oldest item of lane was appended, and whether the lane holds any.
+func (q *Queue) Oldest(ctx context.Context, lane string) (time.Time, bool, error) {
+	items, err := q.Next(ctx, lane, 1)
+	if err != nil || len(items) == 0 {
+		return time.Time{}, false, err
+	}
+	return items[0].Time, true, nil
+}
+
 // Remove removes items; one that is not there is passed over. On nil they are gone for good. An error leaves
 // each of them either removed or not.
 func (q *Queue) Remove(ctx context.Context, seqs ...uint64) error {
+	if err := q.mayUse(); err != nil {
+		return err
+	}
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
 	for _, seq := range seqs {
@@ -148,7 +219,7 @@ func (q *Queue) Depth(ctx context.Context) (msgs, bytes uint64, err error) {
 	defer cancel()
 	info, err := q.stream.Info(ctx)
 	if err != nil {
-		return 0, 0, fmt.Errorf("queue %s: depth: %w", q.name, err)
+		return 0, 0, fmt.Errorf("queue %s: depth: %w", q.name, q.store.Explain(err))
 	}
 	return info.State.Msgs, info.State.Bytes, nil
 }

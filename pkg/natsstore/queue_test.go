@@ -4,13 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-func openQueue(t *testing.T, s *Store, maxBytes int64) *Queue {
+func openQueue(t *testing.T, s *Store, name string, maxBytes int64) *Queue {
 	t.Helper()
-	q, err := s.Queue(t.Context(), QueueOptions{Name: "spool", MaxBytes: maxBytes})
+	q, err := s.Queue(t.Context(), QueueOptions{Name: name, MaxBytes: maxBytes})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,18 +34,42 @@ func next(t *testing.T, q *Queue, lane string, limit int) (texts []string, seqs 
 	return texts, seqs
 }
 
+// want waits until lane holds n items, which it does at once but on a cluster, and returns them as next does.
+func want(t *testing.T, q *Queue, lane string, n int) (texts []string, seqs []uint64) {
+	t.Helper()
+	await(t, func() error {
+		texts, seqs = next(t, q, lane, n+1)
+		if len(texts) == n || !q.store.Shared() {
+			return nil
+		}
+		return fmt.Errorf("%s holds %q, want %d items", lane, texts, n)
+	})
+	return texts, seqs
+}
+
 func TestQueueKeepsEachLanesOrderAcrossReopen(t *testing.T) {
 	dir := t.TempDir()
-	s := open(t, dir)
-	q := openQueue(t, s, 1<<20)
+	keepsOrder(t, func() *Store { return open(t, dir) })
+}
+
+func keepsOrder(t *testing.T, open func() *Store) {
+	s := open()
+	q := openQueue(t, s, "spool", 1<<20)
 	for i := range 6 {
 		if err := q.Append(t.Context(), fmt.Sprintf("lane-%d", i%2), fmt.Append(nil, i)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	got, seqs := next(t, q, "lane-0", 2)
-	if diff := cmp.Diff([]string{"0", "2"}, got); diff != "" {
+	got, seqs := next(t, q, "lane-0", 1)
+	if diff := cmp.Diff([]string{"0"}, got); diff != "" {
 		t.Error(diff)
+	}
+	first, ok, err := q.Oldest(t.Context(), "lane-0")
+	if err != nil || !ok || time.Since(first) < 0 || time.Since(first) > time.Hour {
+		t.Errorf("Oldest = %v, %t, %v", first, ok, err)
+	}
+	if _, ok, err := q.Oldest(t.Context(), "none"); err != nil || ok {
+		t.Errorf("Oldest of an empty lane = %t, %v", ok, err)
 	}
 	if err := q.Remove(t.Context(), seqs[0]); err != nil {
 		t.Fatal(err)
@@ -52,9 +77,15 @@ func TestQueueKeepsEachLanesOrderAcrossReopen(t *testing.T) {
 	if err := q.Remove(t.Context(), seqs[0], 999); err != nil {
 		t.Errorf("Remove of what is not there = %v", err)
 	}
+	if got, _ := next(t, q, "lane-0", 1); !cmp.Equal(got, []string{"2"}) {
+		t.Errorf("what was removed is still there, or more: %q", got)
+	}
+	if second, _, err := q.Oldest(t.Context(), "lane-0"); err != nil || !second.After(first) {
+		t.Errorf("Oldest = %v after %v was removed, %v", second, first, err)
+	}
 	s.Close()
 
-	q = openQueue(t, open(t, dir), 1<<20)
+	q = openQueue(t, open(), "spool", 1<<20)
 	lanes, err := q.Lanes(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -62,9 +93,9 @@ func TestQueueKeepsEachLanesOrderAcrossReopen(t *testing.T) {
 	if diff := cmp.Diff(map[string]uint64{"lane-0": 2, "lane-1": 3}, lanes); diff != "" {
 		t.Error(diff)
 	}
-	for lane, want := range map[string][]string{"lane-0": {"2", "4"}, "lane-1": {"1", "3", "5"}, "none": nil} {
-		got, _ := next(t, q, lane, 100)
-		if diff := cmp.Diff(want, got); diff != "" {
+	for lane, items := range map[string][]string{"lane-0": {"2", "4"}, "lane-1": {"1", "3", "5"}, "none": nil} {
+		got, _ := want(t, q, lane, len(items))
+		if diff := cmp.Diff(items, got); diff != "" {
 			t.Errorf("%s: %s", lane, diff)
 		}
 	}
@@ -74,7 +105,11 @@ func TestQueueKeepsEachLanesOrderAcrossReopen(t *testing.T) {
 }
 
 func TestQueueRefusesWhenFullAndDiscardsNothing(t *testing.T) {
-	q := openQueue(t, open(t, t.TempDir()), 10<<10)
+	refusesWhenFull(t, open(t, t.TempDir()))
+}
+
+func refusesWhenFull(t *testing.T, s *Store) {
+	q := openQueue(t, s, "full", 10<<10)
 	var stored int
 	var err error
 	for err == nil && stored < 100 {
@@ -85,7 +120,7 @@ func TestQueueRefusesWhenFullAndDiscardsNothing(t *testing.T) {
 	if !errors.Is(err, ErrQueueFull) {
 		t.Fatalf("Append to a full queue = %v, want ErrQueueFull", err)
 	}
-	got, seqs := next(t, q, "lane", 100)
+	got, seqs := want(t, q, "lane", stored)
 	if len(got) != stored || stored == 0 {
 		t.Fatalf("%d items are there, %d were stored", len(got), stored)
 	}
@@ -99,7 +134,7 @@ func TestQueueRefusesWhenFullAndDiscardsNothing(t *testing.T) {
 
 func TestQueueRefusesBadArguments(t *testing.T) {
 	s := open(t, t.TempDir())
-	q := openQueue(t, s, 1<<20)
+	q := openQueue(t, s, "spool", 1<<20)
 	for _, lane := range []string{"", "a.b", "*", ">", "Ä", "a b", "UP"} {
 		if err := q.Append(t.Context(), lane, nil); err == nil {
 			t.Errorf("Append to lane %q = nil", lane)
@@ -123,11 +158,11 @@ func TestQueueRefusesBadArguments(t *testing.T) {
 
 func TestQueueTakesOverNewBounds(t *testing.T) {
 	s := open(t, t.TempDir())
-	q := openQueue(t, s, 1<<20)
+	q := openQueue(t, s, "spool", 1<<20)
 	if err := q.Append(t.Context(), "lane", make([]byte, 5000)); err != nil {
 		t.Fatal(err)
 	}
-	q = openQueue(t, s, 4000)
+	q = openQueue(t, s, "spool", 4000)
 	if err := q.Append(t.Context(), "lane", make([]byte, 10)); !errors.Is(err, ErrQueueFull) {
 		t.Errorf("Append beyond the lowered bound = %v", err)
 	}

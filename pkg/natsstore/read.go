@@ -20,7 +20,15 @@ type Message struct {
 	Subject string
 	Seq     uint64
 	Time    time.Time
-	Data    []byte
+	// Header holds what it was published with; nil where there was nothing.
+	Header nats.Header
+	Data   []byte
+}
+
+// directHeaders are what a direct get adds to a message's own headers.
+var directHeaders = []string{
+	jetstream.StreamHeader, jetstream.SubjectHeader, jetstream.SequenceHeader, jetstream.TimeStampHeaer,
+	"Nats-Num-Pending", "Nats-Last-Sequence", "Nats-UpTo-Sequence",
 }
 
 // directGet is a request of JetStream's direct get, described in NATS' architecture decision ADR-31.
@@ -34,7 +42,9 @@ type directGet struct {
 
 // Forward returns the first limit messages of stream whose subject matches and whose sequence is at least
 // from, ascending and without gaps, and how many more match beyond them. It ends early, though not before
-// the first message, once it has maxBytes. The stream must have AllowDirect.
+// the first message, once it has maxBytes. The stream must have AllowDirect. On a cluster any replica may
+// answer: what it returns is a prefix of what is there, without gaps, but may lag by moments behind what was
+// acknowledged.
 func (s *Store) Forward(ctx context.Context, stream, subject string, from uint64, limit, maxBytes int) (msgs []Message, more uint64, err error) {
 	if limit < 1 {
 		return nil, 0, nil
@@ -43,7 +53,7 @@ func (s *Store) Forward(ctx context.Context, stream, subject string, from uint64
 }
 
 // LastEach returns the newest message of each of the subjects that has one, in no particular order. The
-// stream must have AllowDirect.
+// stream must have AllowDirect. On a cluster it may lag, as Forward does.
 func (s *Store) LastEach(ctx context.Context, stream string, subjects []string) ([]Message, error) {
 	var all []Message
 	for len(subjects) > 0 {
@@ -60,7 +70,7 @@ func (s *Store) LastEach(ctx context.Context, stream string, subjects []string) 
 func (s *Store) direct(ctx context.Context, stream string, req directGet) (msgs []Message, more uint64, err error) {
 	defer func() {
 		if err != nil {
-			msgs, err = nil, fmt.Errorf("read stream %s: %w", stream, err)
+			msgs, err = nil, fmt.Errorf("read stream %s: %w", stream, s.Explain(err))
 		}
 	}()
 	ctx, cancel := withTimeout(ctx)
@@ -104,11 +114,12 @@ func (s *Store) direct(ctx context.Context, stream string, req directGet) (msgs 
 		default:
 			return nil, 0, fmt.Errorf("server answered %s %s", status, m.Header.Get("Description"))
 		}
+		before := m.Header.Get("Nats-Last-Sequence")
 		msg, err := fromDirect(m)
 		if err != nil {
 			return nil, 0, err
 		}
-		if before := m.Header.Get("Nats-Last-Sequence"); before != strconv.FormatUint(last, 10) {
+		if before != strconv.FormatUint(last, 10) {
 			return nil, 0, fmt.Errorf("a message between %d and %d was lost on the way", last, msg.Seq)
 		}
 		last = msg.Seq
@@ -116,6 +127,7 @@ func (s *Store) direct(ctx context.Context, stream string, req directGet) (msgs 
 	}
 }
 
+// fromDirect makes a Message of the answer, whose headers it takes over.
 func fromDirect(m *nats.Msg) (Message, error) {
 	seq, err := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64)
 	if err != nil {
@@ -125,26 +137,89 @@ func fromDirect(m *nats.Msg) (Message, error) {
 	if err != nil {
 		return Message{}, fmt.Errorf("time of message %d: %w", seq, err)
 	}
-	return Message{Subject: m.Header.Get(jetstream.SubjectHeader), Seq: seq, Time: at, Data: m.Data}, nil
+	subject := m.Header.Get(jetstream.SubjectHeader)
+	for _, h := range directHeaders {
+		m.Header.Del(h)
+	}
+	if len(m.Header) == 0 {
+		m.Header = nil
+	}
+	return Message{Subject: subject, Seq: seq, Time: at, Header: m.Header, Data: m.Data}, nil
+}
+
+// Last returns the newest message of stream whose subject matches, and whether there is one. It is the
+// stream's leader who answers, so that on a cluster, too, it is at least as new as all that was acknowledged
+// before the call. (A leader that a partition has cut off may not know of its successor for some seconds: a
+// write that depends on what was read says so with its expected sequence.)
+func (s *Store) Last(ctx context.Context, stream, subject string) (Message, bool, error) {
+	return s.get(ctx, stream, map[string]any{"last_by_subj": subject})
+}
+
+// first returns the oldest message whose subject matches; otherwise it is as Last.
+func (s *Store) first(ctx context.Context, stream, subject string) (Message, bool, error) {
+	return s.get(ctx, stream, map[string]any{"seq": 1, "next_by_subj": subject})
+}
+
+// get asks the leader of stream for one message.
+func (s *Store) get(ctx context.Context, stream string, request map[string]any) (Message, bool, error) {
+	var answer struct {
+		Message struct {
+			Subject string    `json:"subject"`
+			Seq     uint64    `json:"seq"`
+			Header  []byte    `json:"hdrs"`
+			Data    []byte    `json:"data"`
+			Time    time.Time `json:"time"`
+		} `json:"message"`
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := s.ask(ctx, "$JS.API.STREAM.MSG.GET."+stream, request, &answer); err != nil {
+		return Message{}, false, fmt.Errorf("read stream %s: %w", stream, err)
+	}
+	if answer.Error != nil {
+		if answer.Error.ErrorCode == codeNotFound {
+			return Message{}, false, nil
+		}
+		return Message{}, false, fmt.Errorf("read stream %s: %w", stream, answer.Error)
+	}
+	m := answer.Message
+	msg := Message{Subject: m.Subject, Seq: m.Seq, Time: m.Time, Data: m.Data}
+	if len(m.Header) > 0 {
+		var err error
+		if msg.Header, err = nats.DecodeHeadersMsg(m.Header); err != nil {
+			return Message{}, false, fmt.Errorf("read stream %s: headers of message %d: %w", stream, m.Seq, err)
+		}
+	}
+	return msg, true, nil
+}
+
+// ask makes a request of the JetStream API and reads its answer, which tells the API's own errors.
+func (s *Store) ask(ctx context.Context, subject string, request, answer any) error {
+	ctx, cancel := withTimeout(ctx)
+	defer cancel()
+	body, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	m, err := s.nc.RequestWithContext(ctx, subject, body)
+	if err != nil {
+		return s.Explain(err)
+	}
+	if err := json.Unmarshal(m.Data, answer); err != nil {
+		return fmt.Errorf("answer of the server: %w", err)
+	}
+	return nil
 }
 
 // remove removes one message from stream, synced; one that is not there is no error. The client's own call
 // keeps the server's error code to itself.
 func (s *Store) remove(ctx context.Context, stream string, seq uint64) error {
-	body, err := json.Marshal(map[string]any{"seq": seq, "no_erase": true})
-	if err != nil {
-		return err
-	}
-	m, err := s.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.DELETE."+stream, body)
-	if err != nil {
-		return err
-	}
 	var answer struct {
 		Success bool                `json:"success"`
 		Error   *jetstream.APIError `json:"error"`
 	}
-	if err := json.Unmarshal(m.Data, &answer); err != nil {
-		return fmt.Errorf("answer of the server: %w", err)
+	request := map[string]any{"seq": seq, "no_erase": true}
+	if err := s.ask(ctx, "$JS.API.STREAM.MSG.DELETE."+stream, request, &answer); err != nil {
+		return err
 	}
 	if answer.Error != nil && !isGone(answer.Error) {
 		return answer.Error

@@ -13,9 +13,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
+
+	"gitee.com/belfry/belfry/pkg/natsstore/natstest"
 )
 
 func TestMain(m *testing.M) {
+	natstest.MaybeServe()
+	if dir := os.Getenv(syncVariable); dir != "" {
+		writeWhenTold(dir)
+	}
+	if fault := os.Getenv(faultVariable); fault != "" {
+		appendThroughFaults(fault)
+	}
 	if dir := os.Getenv("NATSSTORE_TEST_HOLD"); dir != "" {
 		appendUntilKilled(dir)
 	}
@@ -88,29 +97,15 @@ func TestOpenMakesFolderForItsOwnerAlone(t *testing.T) {
 // it runs, beside its documented meaning.
 func TestServerSyncsBeforeItAcknowledges(t *testing.T) {
 	s := open(t, t.TempDir())
-	if cfg := s.ns.JetStreamConfig(); !cfg.SyncAlways {
+	if cfg := s.embedded.server().JetStreamConfig(); !cfg.SyncAlways {
 		t.Fatalf("JetStream runs with SyncAlways off: %+v", cfg)
 	}
 }
 
 func TestServerListensNowhere(t *testing.T) {
 	s := open(t, t.TempDir())
-	if addr := s.ns.Addr(); addr != nil {
+	if addr := s.embedded.server().Addr(); addr != nil {
 		t.Errorf("server listens at %v", addr)
-	}
-}
-
-func TestHealthyTellsWhetherTheStoreWrites(t *testing.T) {
-	s := open(t, t.TempDir())
-	if err := s.Healthy(t.Context()); err != nil {
-		t.Fatalf("Healthy = %v", err)
-	}
-	// What the server does to itself when the disk is full.
-	if err := s.ns.ShutdownJetStream(); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Healthy(t.Context()); err == nil || !strings.Contains(err.Error(), s.dir) {
-		t.Errorf("Healthy with JetStream off = %v, want an error that names the folder", err)
 	}
 }
 
