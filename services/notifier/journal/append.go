@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"gitee.com/belfry/belfry/pkg/natsstore"
 	"gitee.com/belfry/belfry/services/notifier/delivery"
 )
 
@@ -36,6 +37,7 @@ type group struct {
 
 // entry is one notification on its way into the log.
 type entry struct {
+	robot   string
 	msg     *nats.Msg
 	receipt delivery.Receipt
 	settled bool
@@ -51,8 +53,8 @@ func (e *entry) settle(seq uint64, duplicate bool) {
 }
 
 // Append makes all of ns durable, or none of them; see delivery.Journal. Calls that come together share one
-// commit and its fsync. An error that errors.Is ErrFull says that nothing was stored; so does one about ns
-// itself: a bad robot name, no content or both, more than some 8 MB. Up to 256 notifications are taken.
+// commit and its fsync. An error that errors.Is ErrFull or ErrTooLarge says that nothing was stored; so does
+// one about ns itself: a bad robot name, no content or both. Up to 256 notifications are taken.
 func (j *Journal) Append(ctx context.Context, ns []delivery.Notification) ([]delivery.Receipt, error) {
 	if len(ns) == 0 {
 		return nil, nil
@@ -66,7 +68,7 @@ func (j *Journal) Append(ctx context.Context, ns []delivery.Notification) ([]del
 		if err != nil {
 			return nil, fmt.Errorf("journal: append: %w", err)
 		}
-		g.entries = append(g.entries, &entry{msg: m})
+		g.entries = append(g.entries, &entry{robot: n.Robot, msg: m})
 		g.bytes += m.Size()
 	}
 	ctx, cancel := withTimeout(ctx)
@@ -186,6 +188,14 @@ func (j *Journal) commit(groups []*group) {
 	j.mu.Lock()
 	j.failure, j.failed = err, time.Now()
 	j.mu.Unlock()
+	for _, e := range open {
+		if e.settled && !e.receipt.Duplicate {
+			j.feeds.appended(e.robot, e.receipt.Seq)
+		}
+	}
+	if err != nil && !natsstore.IsFull(err) {
+		j.doubt(err)
+	}
 	for e, f := range same {
 		if e.err = f.err; f.settled {
 			e.settle(f.receipt.Seq, true)

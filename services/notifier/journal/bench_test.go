@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"gitee.com/belfry/belfry/services/notifier/delivery"
 	"gitee.com/belfry/belfry/services/notifier/journal/journaltest"
@@ -135,6 +137,57 @@ func BenchmarkReading(b *testing.B) {
 		})
 		shut()
 	}
+}
+
+// BenchmarkReopen shows what a backlog costs: the time until the store and the journal are open again and a
+// follower is current, and the memory that is held from then on. Run it with -benchtime=1x; to make the
+// largest backlog takes minutes.
+func BenchmarkReopen(b *testing.B) {
+	for _, size := range []struct{ robots, backlog int }{{100, 10_000}, {10_000, 10_000}, {100, 1_000_000}, {10_000, 1_000_000}} {
+		for _, ids := range []bool{true, false} {
+			b.Run(fmt.Sprintf("robots=%d/backlog=%d/requestIDs=%t", size.robots, size.backlog, ids), func(b *testing.B) {
+				dir := b.TempDir()
+				j, shut := openIn(b, dir, Options{})
+				for i := 0; i < size.backlog; i += maxCommit {
+					var ns []delivery.Notification
+					for k := i; k < min(i+maxCommit, size.backlog); k++ {
+						id := ""
+						if ids {
+							id = fmt.Sprint(k)
+						}
+						ns = append(ns, journaltest.Message(fmt.Sprintf("robot-%d", k%size.robots), id, strings.Repeat("text ", 100)))
+					}
+					if _, err := j.Append(b.Context(), ns); err != nil {
+						b.Fatal(err)
+					}
+				}
+				shut()
+				before := heap()
+				for b.Loop() {
+					start := time.Now()
+					j, shut = openIn(b, dir, Options{})
+					opened := time.Now()
+					w := journaltest.NewWatcher()
+					stop := w.Follow(b, j)
+					b.ReportMetric(opened.Sub(start).Seconds()*1000, "open-ms")
+					b.ReportMetric(time.Since(opened).Seconds()*1000, "follow-ms")
+					held := heap() - before
+					b.ReportMetric(float64(held)/(1<<20), "held-MiB")
+					b.ReportMetric(float64(held)/float64(size.backlog), "held-B/notification")
+					stop()
+					shut()
+				}
+			})
+		}
+	}
+}
+
+// heap returns what is in use after a collection.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 func BenchmarkSettle(b *testing.B) {

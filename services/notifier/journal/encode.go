@@ -27,7 +27,9 @@ func encode(n delivery.Notification, maxPayload int) (*nats.Msg, error) {
 	if err := checkRobot(n.Robot); err != nil {
 		return nil, err
 	}
-	p := &notifierv1.Notification{RequestId: n.RequestID}
+	p := &notifierv1.Notification{
+		RequestId: n.RequestID, Urgent: n.Urgent, RedeliveryOf: n.RedeliveryOf, Refusal: encodeFailure(n.Refusal),
+	}
 	if !n.CreateTime.IsZero() {
 		p.CreateTime = timestamppb.New(n.CreateTime)
 	}
@@ -44,7 +46,7 @@ func encode(n delivery.Notification, maxPayload int) (*nats.Msg, error) {
 		return nil, fmt.Errorf("notification for %s: %w", n.Robot, err)
 	}
 	if limit := maxPayload - headerRoom; len(data) > limit {
-		return nil, fmt.Errorf("the notification for %s has %d bytes; the journal takes %d at most", n.Robot, len(data), limit)
+		return nil, fmt.Errorf("the notification for %s %w: it has %d bytes, and the store takes %d", n.Robot, ErrTooLarge, len(data), limit)
 	}
 	m := nats.NewMsg(logPrefix + n.Robot)
 	m.Data = data
@@ -54,10 +56,12 @@ func encode(n delivery.Notification, maxPayload int) (*nats.Msg, error) {
 	return m, nil
 }
 
-// messageID hashes the request id, which may hold anything, into what a header can carry.
+// messageID hashes the request id, which may hold anything, with the robot into what a header can carry. The
+// server keeps each in memory for the dedup window, so it is short: half of a SHA-256 is enough against
+// those who would look for two requests with the same.
 func messageID(robot, requestID string) string {
-	sum := sha256.Sum256([]byte(requestID))
-	return robot + "." + base64.RawURLEncoding.EncodeToString(sum[:])
+	sum := sha256.Sum256([]byte(robot + "\x00" + requestID))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
 func decode(m natsstore.Message) (delivery.Notification, error) {
@@ -68,11 +72,32 @@ func decode(m natsstore.Message) (delivery.Notification, error) {
 	n := delivery.Notification{
 		Seq: m.Seq, Robot: strings.TrimPrefix(m.Subject, logPrefix), RequestID: p.GetRequestId(),
 		Event: p.GetEvent(), Message: p.GetMessage(),
+		Urgent: p.GetUrgent(), RedeliveryOf: p.GetRedeliveryOf(), Refusal: decodeFailure(p.GetRefusal()),
 	}
 	if p.CreateTime != nil {
 		n.CreateTime = p.CreateTime.AsTime()
 	}
 	return n, nil
+}
+
+// encodeFailure leaves out Last: what was refused before it was tried has none.
+func encodeFailure(f *delivery.Failure) *notifierv1.Failure {
+	if f == nil {
+		return nil
+	}
+	return &notifierv1.Failure{
+		Reason: f.Reason.String(), Message: f.Message, Errcode: int32(f.Errcode), Verdict: string(f.Verdict),
+	}
+}
+
+func decodeFailure(p *notifierv1.Failure) *delivery.Failure {
+	if p == nil {
+		return nil
+	}
+	return &delivery.Failure{
+		Reason: notifierv1.ErrorReason(notifierv1.ErrorReason_value[p.GetReason()]), Message: p.GetMessage(),
+		Errcode: int(p.GetErrcode()), Verdict: delivery.Verdict(p.GetVerdict()),
+	}
 }
 
 // marshal writes JSON without HTML's escapes, which would blow up a message's body beyond DingTalk's limit.

@@ -22,6 +22,7 @@ const (
 	outcomeStream = "BELFRY_OUTCOMES"
 	outcomePrefix = "belfry.outcomes."
 	laneBucket    = "BELFRY_LANES"
+	controlBucket = "BELFRY_CONTROLS"
 
 	defaultMaxBytes    = 2 << 30
 	defaultDedupWindow = 24 * time.Hour
@@ -35,6 +36,10 @@ const (
 // Nothing was stored, and nothing older was discarded.
 var ErrFull = errors.New("journal is full")
 
+// ErrTooLarge is what Append returns for a notification that no message of the store can hold: some 8 MB on
+// an embedded store, on a cluster what the servers' max_payload allows, 1 MB by default. Nothing was stored.
+var ErrTooLarge = errors.New("is too large")
+
 // ErrNotFound is what Get returns for a delivery that isn't there, or isn't there any more.
 var ErrNotFound = errors.New("no such delivery")
 
@@ -43,8 +48,8 @@ type Options struct {
 	// Store is where it stands. It stays the caller's, who closes it after the journal.
 	Store *natsstore.Store
 	// MaxBytes bounds the log of notifications on disk; 0 stands for 2 GiB. The outcomes get twice as
-	// much again, lest they fill first and stop the lanes: many are as large as a short notification. The store's own bound must leave room for both, and for the lane records: up to some 25 KB per
-	// robot.
+	// much again, lest they fill first and stop the lanes: many are as large as a short notification. The
+	// store's own bound must leave room for both, and for the lane records: up to some 25 KB per robot.
 	MaxBytes int64
 	// DedupWindow is for how long a request id is known; 0 stands for 24 h. The server holds the ids of the
 	// window in memory.
@@ -53,8 +58,6 @@ type Options struct {
 	// and should be well above the age at which undelivered ones are given up: the log forgets by age
 	// alone, without asking whether a notification was settled.
 	Retention time.Duration
-	// Replicas is on how many servers of a cluster each thing is stored; 0 stands for 1.
-	Replicas int
 }
 
 // Journal is an open journal; it implements delivery.Journal. Its methods may be called from any goroutine.
@@ -62,10 +65,11 @@ type Options struct {
 type Journal struct {
 	store    *natsstore.Store
 	js       jetstream.JetStream
-	replicas int
 	log      jetstream.Stream
 	outcomes jetstream.Stream
 	lanes    jetstream.KeyValue
+	controls jetstream.KeyValue
+	feeds    feeds
 
 	// bulk has an element for each bulk read under way.
 	bulk chan struct{}
@@ -84,55 +88,80 @@ type Journal struct {
 var _ delivery.Journal = (*Journal)(nil)
 
 // Open opens the journal in opts.Store with all that is in it, or makes it. Bounds, window and retention of
-// one that is there are brought to those of opts. The caller closes the Journal.
+// one that is there are brought to those of opts, or, on a cluster, must be those of opts. The caller closes
+// the Journal.
 func Open(ctx context.Context, opts Options) (*Journal, error) {
+	opts, err := opts.settled()
+	if err != nil {
+		return nil, err
+	}
+	if err := refuseHalfCopied(ctx, opts.Store); err != nil {
+		return nil, err
+	}
+	j := &Journal{store: opts.Store, js: opts.Store.JetStream(), bulk: make(chan struct{}, bulkReads)}
+	if j.log, err = opts.Store.EnsureStream(ctx, logConfig(opts)); err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	if j.outcomes, err = opts.Store.EnsureStream(ctx, outcomeConfig(opts)); err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	// The buckets have no bound of their own: there is one record per robot in each, and a lane that can't
+	// save its record stands still.
+	if j.lanes, err = opts.Store.EnsureBucket(ctx, laneConfig); err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	if j.controls, err = opts.Store.EnsureBucket(ctx, controlConfig); err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	return j, nil
+}
+
+// settled returns opts with its defaults, or what is wrong with it.
+func (opts Options) settled() (Options, error) {
 	opts.MaxBytes = orDefault(opts.MaxBytes, defaultMaxBytes)
 	opts.DedupWindow = orDefault(opts.DedupWindow, defaultDedupWindow)
 	opts.Retention = orDefault(opts.Retention, max(defaultRetention, opts.DedupWindow))
-	opts.Replicas = orDefault(opts.Replicas, 1)
 	switch {
 	case opts.Store == nil:
-		return nil, errors.New("journal: no store is given")
-	case opts.MaxBytes < 0 || opts.DedupWindow < 0 || opts.Retention < 0 || opts.Replicas < 0:
-		return nil, errors.New("journal: size, window, retention and replicas must not be negative")
+		return opts, errors.New("journal: no store is given")
+	case opts.MaxBytes < 0 || opts.DedupWindow < 0 || opts.Retention < 0:
+		return opts, errors.New("journal: size, window and retention must not be negative")
 	case opts.Retention < opts.DedupWindow:
-		return nil, fmt.Errorf("journal: the retention, %v, is below the dedup window, %v: raise it", opts.Retention, opts.DedupWindow)
+		return opts, fmt.Errorf("journal: the retention, %v, is below the dedup window, %v: raise it", opts.Retention, opts.DedupWindow)
 	}
-	j := &Journal{store: opts.Store, js: opts.Store.JetStream(), replicas: opts.Replicas, bulk: make(chan struct{}, bulkReads)}
-	var err error
-	j.log, err = opts.Store.EnsureStream(ctx, jetstream.StreamConfig{
+	return opts, nil
+}
+
+func logConfig(opts Options) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
 		Name: logStream, Subjects: []string{logPrefix + "*"},
 		Description: "Belfry's log of notifications; the subject ends in the robot.",
 		Retention:   jetstream.LimitsPolicy, Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew,
 		MaxBytes: opts.MaxBytes, MaxAge: opts.Retention, Duplicates: opts.DedupWindow,
-		Replicas: opts.Replicas, AllowDirect: true, AllowAtomicPublish: true,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
+		AllowDirect: true, AllowAtomicPublish: true,
 	}
-	j.outcomes, err = opts.Store.EnsureStream(ctx, jetstream.StreamConfig{
+}
+
+func outcomeConfig(opts Options) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
 		Name: outcomeStream, Subjects: []string{outcomePrefix + "*.*"},
 		Description: "How deliveries ended; the subject ends in robot and number.",
 		Retention:   jetstream.LimitsPolicy, Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew,
 		MaxMsgsPerSubject: 1, MaxBytes: 2 * opts.MaxBytes, MaxAge: opts.Retention + outcomeGrace,
-		Replicas: opts.Replicas, AllowDirect: true, AllowAtomicPublish: true,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
+		AllowDirect: true, AllowAtomicPublish: true,
 	}
-	ctx, cancel := withTimeout(ctx)
-	defer cancel()
-	// The bucket has no bound of its own: there is one record per robot, and a lane that can't save its
-	// record stands still.
-	j.lanes, err = j.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket: laneBucket, Description: "Belfry's lane records, one per robot.",
-		History: 1, Storage: jetstream.FileStorage, Replicas: opts.Replicas,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("journal: bucket %s: %w", laneBucket, err)
-	}
-	return j, nil
 }
+
+var (
+	laneConfig = jetstream.KeyValueConfig{
+		Bucket: laneBucket, Description: "Belfry's lane records, one per robot.",
+		History: 1, Storage: jetstream.FileStorage,
+	}
+	controlConfig = jetstream.KeyValueConfig{
+		Bucket: controlBucket, Description: "What operators want of Belfry's robots, one record each.",
+		History: 1, Storage: jetstream.FileStorage,
+	}
+)
 
 // Close refuses further calls of Append, and those that still wait for their turn, and waits for the commit
 // under way, 5 s at most. The store stays open. A second Close does nothing.

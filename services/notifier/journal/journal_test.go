@@ -6,11 +6,13 @@ import (
 	"go.uber.org/goleak"
 
 	"gitee.com/belfry/belfry/pkg/natsstore"
+	"gitee.com/belfry/belfry/pkg/natsstore/natstest"
 	"gitee.com/belfry/belfry/services/notifier/delivery"
 	"gitee.com/belfry/belfry/services/notifier/journal/journaltest"
 )
 
 func TestMain(m *testing.M) {
+	natstest.MaybeServe()
 	appendForParent()
 	goleak.VerifyTestMain(m)
 }

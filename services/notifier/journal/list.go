@@ -33,14 +33,46 @@ func (j *Journal) Get(ctx context.Context, robot string, seq uint64) (delivery.N
 	}
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
-	m, err := j.log.GetMsg(ctx, seq)
-	switch {
-	case seq == 0, errors.Is(err, jetstream.ErrMsgNotFound), err == nil && m.Subject != logPrefix+robot:
-		return delivery.Notification{}, fmt.Errorf("delivery %d of %s: %w", seq, robot, ErrNotFound)
-	case err != nil:
-		return delivery.Notification{}, fault(fmt.Sprintf("get delivery %d of %s", seq, robot), err)
+	m, err := j.get(ctx, robot, seq)
+	if err != nil {
+		return delivery.Notification{}, err
 	}
-	return decode(natsstore.Message{Subject: m.Subject, Seq: m.Sequence, Time: m.Time, Data: m.Data})
+	return decode(m)
+}
+
+// get asks the stream's leader, which the client's own call does not where the stream allows any server to
+// answer: another of a cluster might not have the notification yet.
+func (j *Journal) get(ctx context.Context, robot string, seq uint64) (natsstore.Message, error) {
+	fail := func(err error) (natsstore.Message, error) {
+		return natsstore.Message{}, fault(fmt.Sprintf("get delivery %d of %s", seq, robot), err)
+	}
+	if seq == 0 {
+		return fail(ErrNotFound)
+	}
+	request, err := json.Marshal(map[string]uint64{"seq": seq})
+	if err != nil {
+		return fail(err)
+	}
+	m, err := j.js.Conn().RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+logStream, request)
+	if err != nil {
+		return fail(err)
+	}
+	var answer struct {
+		Message natsstore.Message   `json:"message"`
+		Error   *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(m.Data, &answer); err != nil {
+		return fail(fmt.Errorf("answer of the server: %w", err))
+	}
+	switch {
+	case answer.Error != nil && answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
+		return fail(ErrNotFound)
+	case answer.Error != nil:
+		return fail(answer.Error)
+	case answer.Message.Subject != logPrefix+robot:
+		return fail(ErrNotFound)
+	}
+	return answer.Message, nil
 }
 
 // Outcome returns how the delivery ended, or nil if it hasn't.

@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -74,50 +73,6 @@ func (j *Journal) Backlog(ctx context.Context, robot string, after uint64) (coun
 	return more + 1, n.CreateTime, nil
 }
 
-// Lane returns the robot's record; see delivery.Journal.
-func (j *Journal) Lane(ctx context.Context, robot string) (delivery.LaneRecord, error) {
-	if err := checkRobot(robot); err != nil {
-		return delivery.LaneRecord{}, fmt.Errorf("journal: lane: %w", err)
-	}
-	ctx, cancel := withTimeout(ctx)
-	defer cancel()
-	entry, err := j.lanes.Get(ctx, robot)
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return delivery.LaneRecord{Robot: robot}, nil
-	}
-	if err != nil {
-		return delivery.LaneRecord{}, fault("lane of "+robot, err)
-	}
-	var rec delivery.LaneRecord
-	if err := json.Unmarshal(entry.Value(), &rec); err != nil {
-		return delivery.LaneRecord{}, fmt.Errorf("journal: lane record of %s, revision %d, can't be read: %w", robot, entry.Revision(), err)
-	}
-	rec.Robot, rec.Revision = robot, entry.Revision()
-	return rec, nil
-}
-
-// SaveLane replaces the record if it still stands at rec.Revision; see delivery.Journal.
-func (j *Journal) SaveLane(ctx context.Context, rec delivery.LaneRecord) (delivery.LaneRecord, error) {
-	if err := checkRobot(rec.Robot); err != nil {
-		return delivery.LaneRecord{}, fmt.Errorf("journal: save lane: %w", err)
-	}
-	data, err := marshal(rec)
-	if err != nil {
-		return delivery.LaneRecord{}, fmt.Errorf("journal: lane record of %s: %w", rec.Robot, err)
-	}
-	ctx, cancel := withTimeout(ctx)
-	defer cancel()
-	revision, err := j.lanes.Update(ctx, rec.Robot, data, rec.Revision)
-	switch {
-	case errors.Is(err, jetstream.ErrKeyRevisionMismatch):
-		return delivery.LaneRecord{}, fmt.Errorf("journal: lane %s at revision %d: %w", rec.Robot, rec.Revision, delivery.ErrFenced)
-	case err != nil:
-		return delivery.LaneRecord{}, fault("save lane "+rec.Robot, err)
-	}
-	rec.Revision = revision
-	return rec, nil
-}
-
 // Settle makes outcomes durable; see delivery.Journal. An error leaves each of them either stored or not:
 // the caller repeats all.
 func (j *Journal) Settle(ctx context.Context, outcomes []delivery.Outcome) error {
@@ -139,7 +94,7 @@ func (j *Journal) Settle(ctx context.Context, outcomes []delivery.Outcome) error
 		}
 		var err error
 		if len(msgs) <= smallCommit {
-			j.publishEach(ctx, msgs, func(_ int, _ *jetstream.PubAck, perr error) { err = errors.Join(err, perr) })
+			publishEach(ctx, j.js, msgs, func(_ int, _ *jetstream.PubAck, perr error) { err = errors.Join(err, perr) })
 		} else {
 			_, err = j.store.PublishBatch(ctx, msgs)
 		}

@@ -59,7 +59,7 @@ func (j *Journal) writeEach(ctx context.Context, entries []*entry) error {
 		msgs[i] = e.msg
 	}
 	var fault error
-	j.publishEach(ctx, msgs, func(i int, ack *jetstream.PubAck, err error) {
+	publishEach(ctx, j.js, msgs, func(i int, ack *jetstream.PubAck, err error) {
 		if err != nil {
 			entries[i].err = err
 			fault = errors.Join(fault, err)
@@ -72,12 +72,12 @@ func (j *Journal) writeEach(ctx context.Context, entries []*entry) error {
 
 // publishEach publishes msgs one after the other without waiting in between, then waits for each, and calls
 // done for it with its acknowledgement or its error.
-func (j *Journal) publishEach(ctx context.Context, msgs []*nats.Msg, done func(i int, ack *jetstream.PubAck, err error)) {
+func publishEach(ctx context.Context, js jetstream.JetStream, msgs []*nats.Msg, done func(i int, ack *jetstream.PubAck, err error)) {
 	acks := make([]jetstream.PubAckFuture, 0, len(msgs))
 	var fault error
 	for _, m := range msgs {
 		// A copy: the client writes into what it publishes.
-		ack, err := j.js.PublishMsgAsync(&nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data})
+		ack, err := js.PublishMsgAsync(&nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data})
 		if err != nil {
 			fault = err
 			break
@@ -104,11 +104,11 @@ func (j *Journal) publishEach(ctx context.Context, msgs []*nats.Msg, done func(i
 // under a condition that can't hold: the server looks for duplicates before it looks at the condition, so
 // that a known one is answered with its place and an unknown one with a refusal.
 func (j *Journal) recognize(ctx context.Context, entries []*entry) error {
-	header, value, refusal := jetstream.ExpectedLastMsgIDHeader, rand.Text(), jetstream.ErrorCode(codeWrongLastMsgID)
-	if j.replicas > 1 {
-		// In a cluster it is this condition that is looked at after the duplicates and before anything is
-		// proposed; without one, it is looked at first.
-		header, value, refusal = jetstream.ExpectedLastSubjSeqHeader, strconv.FormatInt(1<<62, 10), jetstream.JSErrCodeStreamWrongLastSequence
+	header, value := jetstream.ExpectedLastMsgIDHeader, rand.Text()
+	if j.store.Replicas() > 1 {
+		// On several servers it is this condition that is looked at after the duplicates and before anything
+		// is proposed; on one, it is looked at first.
+		header, value = jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(impossible, 10)
 	}
 	acks := make(map[*entry]jetstream.PubAckFuture)
 	for _, e := range entries {
@@ -132,8 +132,7 @@ func (j *Journal) recognize(ctx context.Context, entries []*entry) error {
 			}
 			e.settle(ack.Sequence, true)
 		case err := <-future.Err():
-			var api *jetstream.APIError
-			if !errors.As(err, &api) || api.ErrorCode != refusal {
+			if !isUnmet(err) {
 				return err
 			}
 		case <-ctx.Done():
@@ -145,3 +144,16 @@ func (j *Journal) recognize(ctx context.Context, entries []*entry) error {
 
 // codeWrongLastMsgID is JetStream's refusal because of ExpectedLastMsgIDHeader.
 const codeWrongLastMsgID = 10070
+
+// isUnmet reports whether err is JetStream's refusal of a message because its condition doesn't hold.
+func isUnmet(err error) bool {
+	var api *jetstream.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	switch api.ErrorCode {
+	case codeWrongLastMsgID, jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant:
+		return true
+	}
+	return false
+}

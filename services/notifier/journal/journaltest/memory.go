@@ -18,13 +18,14 @@ import (
 
 // The operations that Memory's Fault is asked about, by their methods.
 const (
-	OpAppend   = "Append"
-	OpRead     = "Read"
-	OpLane     = "Lane"
-	OpSaveLane = "SaveLane"
-	OpSettle   = "Settle"
-	OpControl  = "Control"
-	OpFollow   = "Follow"
+	OpAppend      = "Append"
+	OpRead        = "Read"
+	OpLane        = "Lane"
+	OpSaveLane    = "SaveLane"
+	OpSettle      = "Settle"
+	OpControl     = "Control"
+	OpSaveControl = "SaveControl"
+	OpFollow      = "Follow"
 )
 
 // Memory is a delivery.Journal in memory. It keeps the contract and watches that its user does: what a lane
@@ -48,7 +49,9 @@ type Memory struct {
 	outcomes   map[place]delivery.Outcome
 	violations []error
 	controls   map[string]delivery.Control
-	followers  map[*delivery.Follower]struct{}
+	followers  map[*following]struct{}
+	// hidden is the error of the call that is being applied although it fails.
+	hidden error
 }
 
 type id struct{ robot, request string }
@@ -77,7 +80,7 @@ func NewMemory() *Memory {
 		log:   make(map[string][]delivery.Notification),
 		ids:   make(map[id]known),
 		lanes: make(map[string]lane), outcomes: make(map[place]delivery.Outcome),
-		controls: make(map[string]delivery.Control), followers: make(map[*delivery.Follower]struct{}),
+		controls: make(map[string]delivery.Control), followers: make(map[*following]struct{}),
 	}
 }
 
@@ -91,8 +94,10 @@ func (m *Memory) call(ctx context.Context, op string, do func() error) error {
 			if apply {
 				m.mu.Lock()
 				defer m.mu.Unlock()
+				m.hidden = err
 				// Whatever came of it, the caller doesn't learn it.
 				_ = do()
+				m.hidden = nil
 			}
 			return fmt.Errorf("%s: %w", op, err)
 		}
@@ -151,14 +156,8 @@ func (m *Memory) Read(ctx context.Context, robot string, after uint64, max int) 
 // Lane keeps the contract of delivery.Journal. The record is the caller's.
 func (m *Memory) Lane(ctx context.Context, robot string) (rec delivery.LaneRecord, err error) {
 	err = m.call(ctx, OpLane, func() error {
-		if saved, ok := m.lanes[robot]; ok {
-			if err := json.Unmarshal(saved.data, &rec); err != nil {
-				return err
-			}
-			rec.Revision = saved.revision
-		}
-		rec.Robot = robot
-		return nil
+		rec, err = m.lanes[robot].record(robot)
+		return err
 	})
 	if err != nil {
 		return delivery.LaneRecord{}, err
@@ -191,9 +190,15 @@ func (m *Memory) SaveLane(ctx context.Context, rec delivery.LaneRecord) (deliver
 		}
 		m.revision++
 		rec.Revision = m.revision
-		m.lanes[rec.Robot] = lane{data: b.Bytes(), revision: m.revision, cursor: rec.Cursor}
-		m.tell(func(f delivery.Follower) { f.Saved(rec) })
-		return nil
+		now := lane{data: b.Bytes(), revision: m.revision, cursor: rec.Cursor}
+		m.lanes[rec.Robot] = now
+		var err error
+		m.tell(func(f delivery.Follower) {
+			own, rerr := now.record(rec.Robot)
+			err = errors.Join(err, rerr)
+			f.Saved(own)
+		})
+		return err
 	})
 	if err != nil {
 		return delivery.LaneRecord{}, err

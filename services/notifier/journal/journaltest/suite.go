@@ -45,6 +45,10 @@ func Run(t *testing.T, open Open) {
 		"lets one of many concurrent savers win":               testRacingSavers,
 		"keeps lane records byte for byte, also when reopened": testLaneReopen,
 		"settles, also repeatedly":                             testSettle,
+		"keeps and fences controls":                            testControl,
+		"tells a new follower what stands in it":               testFollowState,
+		"tells followers of every change":                      testFollowChanges,
+		"tells of the newest under concurrent appends":         testFollowWhileAppending,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open) })
 	}
@@ -117,6 +121,11 @@ func testOrder(t *testing.T, open Open) {
 		Event: &eventv1.Event{Id: "e1", Hook: "h"},
 	}
 	want := []delivery.Notification{Message("a", "r1", "one"), event, Message("a", "", "three")}
+	want[2].Urgent, want[2].RedeliveryOf = true, "robots/a/deliveries/7"
+	want[2].Refusal = &delivery.Failure{
+		Reason: notifierv1.ErrorReason_ERROR_REASON_MESSAGE_TOO_LARGE, Message: "it is <too> large",
+		Errcode: 430101, Verdict: delivery.MendMessage,
+	}
 	want[0].Seq = appendAll(t, j, want[0], Message("b", "r1", "other"))[0].Seq
 	want[1].Seq = appendAll(t, j, want[1])[0].Seq
 	want[2].Seq = appendAll(t, j, Message("b", "", "other"), want[2])[1].Seq

@@ -85,7 +85,7 @@ func testFencing(t *testing.T, open Open) {
 	if err != nil || first.Revision == 0 {
 		t.Fatalf("first SaveLane = %+v, %v", first, err)
 	}
-	if _, err := j.SaveLane(ctx, delivery.LaneRecord{Robot: "a", Throttles: 9}); !errors.Is(err, delivery.ErrFenced) {
+	if _, err := j.SaveLane(ctx, delivery.LaneRecord{Robot: "a", MonthCalls: 9}); !errors.Is(err, delivery.ErrFenced) {
 		t.Errorf("SaveLane as if there was none = %v, want ErrFenced", err)
 	}
 	next := first
@@ -129,7 +129,7 @@ func testRacingSavers(t *testing.T, open Open) {
 		for i := range savers {
 			wg.Go(func() {
 				rec := base
-				rec.Throttles = i
+				rec.MonthCalls = i
 				_, err := j.SaveLane(t.Context(), rec)
 				if won[i] = err == nil; err != nil && !errors.Is(err, delivery.ErrFenced) {
 					t.Error(err)
@@ -142,8 +142,8 @@ func testRacingSavers(t *testing.T, open Open) {
 			t.Fatal(err)
 		}
 		for i, w := range won {
-			if w != (i == rec.Throttles) {
-				t.Errorf("saver %d: won = %t, but the record is of saver %d", i, w, rec.Throttles)
+			if w != (i == rec.MonthCalls) {
+				t.Errorf("saver %d: won = %t, but the record is of saver %d", i, w, rec.MonthCalls)
 			}
 		}
 	}
@@ -162,11 +162,16 @@ func testLaneReopen(t *testing.T, open Open) {
 			Body:     json.RawMessage("{\"text\":\"<b>&amp; 日本 \u2028\u2029 \\u003c\"}"),
 			Attempts: 3, Uncertain: true, NextAttempt: at,
 		},
-		Calls: []time.Time{at, at.Add(time.Second)}, MutedUntil: at.Add(time.Hour), Throttles: 2,
-		Suspension: &delivery.Suspension{
-			Failure: delivery.Failure{Reason: notifierv1.ErrorReason(1), Message: "a < b", Errcode: 310000},
-			Since:   at, NextProbe: at, Probes: 4,
-		},
+		Members: map[string]delivery.MemberState{"m": {
+			Calls: []time.Time{at, at.Add(time.Second)}, MutedUntil: at.Add(time.Hour), Throttles: 2,
+			Suspension: &delivery.Suspension{
+				Failure: delivery.Failure{
+					Reason: notifierv1.ErrorReason(1), Message: "a < b", Errcode: 310000,
+					Verdict: delivery.GivenUp, Last: &delivery.Failure{Reason: notifierv1.ErrorReason(2)},
+				},
+				Since: at, NextProbe: at, Probes: 4,
+			},
+		}},
 	}
 	saved, err := j.SaveLane(ctx, want)
 	if err != nil {
