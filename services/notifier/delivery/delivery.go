@@ -2,13 +2,13 @@
 // whatever happens on the way. It owns the rules (lanes, budget, retries, suspension, dead letters) and
 // knows neither a network nor a store: those it is given as a Journal, a Sender and a Renderer.
 //
-// A lane is one goroutine that owns one robot. All that a lane must remember stands in its LaneRecord, so
-// that after any crash the record says where to go on.
+// A lane owns one robot, and has a goroutine while there is something to do for it. All that a lane must
+// remember stands in its LaneRecord, so that after any crash the record says where to go on, here or in
+// another process that shares the journal.
 package delivery
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -79,82 +79,6 @@ type Receipt struct {
 	Duplicate bool
 }
 
-// LaneRecord is all that a lane remembers.
-type LaneRecord struct {
-	Robot string `json:"robot"`
-	// Revision is the store's, for compare-and-set; 0 for a record that was never saved.
-	Revision uint64 `json:"-"`
-	// Cursor: everything of the robot's at or below it is settled.
-	Cursor uint64 `json:"cursor"`
-	// Intent is the message that is being sent; nil between messages.
-	Intent *Intent `json:"intent,omitempty"`
-	// Calls are the times at which the latest calls to DingTalk ended, oldest first.
-	Calls []time.Time `json:"calls,omitempty"`
-	// MutedUntil is when DingTalk may be called again after it throttled; Throttles counts the refusals
-	// for speed since the last success.
-	MutedUntil time.Time `json:"muted_until,omitzero"`
-	Throttles  int       `json:"throttles,omitempty"`
-	// Suspension is set while DingTalk refuses the robot itself.
-	Suspension *Suspension `json:"suspension,omitempty"`
-	// Suspect is set after DingTalk refused a digest for what some item in it holds, until the item is found.
-	Suspect *Suspect `json:"suspect,omitempty"`
-}
-
-// Suspect is a stretch of the backlog that holds an item which DingTalk refuses. Folds within it stay
-// small, and grow smaller with each refusal, until the item stands alone.
-type Suspect struct {
-	// Until is the last place of the stretch, Max the most items that a fold in it may have.
-	Until uint64 `json:"until"`
-	Max   int    `json:"max"`
-}
-
-// Intent is a message that is on its way: written down before its first attempt, so that every later
-// attempt, also after a crash, is of the same message under the same UUID.
-type Intent struct {
-	// First and Last are the places of the first and last notification in it, Items their number; they
-	// are the Items notifications of the robot's that follow the cursor.
-	First uint64 `json:"first"`
-	Last  uint64 `json:"last"`
-	Items int    `json:"items"`
-	// Newest is when the last of them was accepted.
-	Newest time.Time `json:"newest,omitzero"`
-	// UUID is the msgUuid.
-	UUID string `json:"uuid"`
-	// Body is the message as package dingtalk encodes it.
-	Body json.RawMessage `json:"body"`
-	// Attempts counts the calls that were begun and ended.
-	Attempts int `json:"attempts"`
-	// Uncertain says that some attempt may have reached the group although nobody said so.
-	Uncertain bool `json:"uncertain,omitempty"`
-	// NextAttempt is when to try again, and Failure what the attempt before came to.
-	NextAttempt time.Time `json:"next_attempt,omitzero"`
-	Failure     *Failure  `json:"failure,omitempty"`
-}
-
-// Failure is why something was refused, in the words of the API.
-type Failure struct {
-	Reason notifierv1.ErrorReason `json:"reason"`
-	// Message is the sentence for logs, in English; the API words Reason in the robot's language.
-	Message string `json:"message"`
-	Errcode int    `json:"errcode,omitempty"`
-	// Verdict is what becomes of it.
-	Verdict Verdict `json:"verdict,omitempty"`
-	// Last is what kept something that became too old from being delivered, if that is known.
-	Last *Failure `json:"last,omitempty"`
-}
-
-// Verdict says what becomes of what was refused, in the API's spelling.
-type Verdict string
-
-// The verdicts.
-const (
-	Retrying          Verdict = "RETRYING"
-	Waiting           Verdict = "WAITING"
-	MendMessage       Verdict = "MEND_MESSAGE"
-	MendConfiguration Verdict = "MEND_CONFIGURATION"
-	GivenUp           Verdict = "GIVEN_UP"
-)
-
 // Control is what operators want of a robot. It outlives restarts and is written by the API, not by lanes.
 type Control struct {
 	Robot string `json:"robot"`
@@ -165,14 +89,6 @@ type Control struct {
 	Note        string    `json:"note,omitempty"`
 	// Resumed is when somebody last wanted a suspended robot tried at once.
 	Resumed time.Time `json:"resumed,omitzero"`
-}
-
-// Suspension is a robot's rest after DingTalk refused the robot itself.
-type Suspension struct {
-	Failure   Failure   `json:"failure"`
-	Since     time.Time `json:"since"`
-	NextProbe time.Time `json:"next_probe"`
-	Probes    int       `json:"probes"`
 }
 
 // Outcome is how a notification ended.

@@ -18,11 +18,18 @@ type Options struct {
 	Renderer Renderer
 	// Robots are those to deliver for; names are unique.
 	Robots []Robot
+	// Allowances are those that robots name; names are unique.
+	Allowances []Allowance
+	// Owner says which robots are this process's; nil: all are.
+	Owner Owner
 	// MaxAge is how old a notification may become before it is given up; 0 means 24 hours.
 	MaxAge time.Duration
 	Log    *zap.Logger
 	// Observe, if set, is told of every attempt that was made, in the lane's goroutine.
 	Observe func(Attempt)
+	// Changed, if set, is told when what Status says of a robot may have changed. It returns at once, and
+	// may be called from any goroutine.
+	Changed func(robot string)
 }
 
 // Attempt is one call to DingTalk, as it is logged and counted.
@@ -30,18 +37,39 @@ type Attempt struct {
 	Robot string
 	// Class is "ok" or the refusal's class.
 	Class string
+	// Verdict is what follows from a refusal; empty for "ok".
+	Verdict Verdict
 	// Items is how many notifications the message carried.
 	Items   int
 	Elapsed time.Duration
 }
 
-// Dispatcher runs a lane for every robot. It owns the lanes' records: nobody else may write them.
+// Dispatcher has a lane for every robot, of the configuration and of the journal. It owns the lanes' records
+// of the robots that are its process's: nobody else may write them. It is a Follower of its journal.
 type Dispatcher struct {
+	opts       Options
+	allowances map[string]Allowance
+	ledger     *ledger
+	// slots bounds how many lanes read much at a time, so that all of them waking at once are no stampede.
+	slots chan struct{}
+
+	// ctx and hard are Run's, set before current; lanesRunning are the lanes' goroutines.
+	ctx, hard    context.Context
+	lanesRunning sync.WaitGroup
+
+	mu    sync.Mutex
 	lanes map[string]*lane
-	opts  Options
+	// current says that all that stood in the journal was told; nothing is sent before. Once stopping is set
+	// no lane is started.
+	current, stopping bool
 }
 
-// New makes the lanes and starts none.
+// busyLanes is how many lanes may read much at a time.
+const busyLanes = 64
+
+var _ Follower = (*Dispatcher)(nil)
+
+// New makes a dispatcher; nothing is delivered until Run.
 func New(opts Options) (*Dispatcher, error) {
 	if opts.Journal == nil || opts.Sender == nil || opts.Renderer == nil || opts.Log == nil {
 		return nil, errors.New("delivery: Journal, Sender, Renderer and Log are needed")
@@ -49,14 +77,46 @@ func New(opts Options) (*Dispatcher, error) {
 	if opts.MaxAge == 0 {
 		opts.MaxAge = 24 * time.Hour
 	}
-	d := &Dispatcher{lanes: make(map[string]*lane, len(opts.Robots)), opts: opts}
-	for _, r := range opts.Robots {
-		if d.lanes[r.Name] != nil {
-			return nil, fmt.Errorf("delivery: two robots are named %q", r.Name)
+	d := &Dispatcher{
+		opts:       opts,
+		allowances: make(map[string]Allowance, len(opts.Allowances)),
+		ledger:     newLedger(),
+		slots:      make(chan struct{}, busyLanes),
+		lanes:      make(map[string]*lane, len(opts.Robots)),
+	}
+	for _, a := range opts.Allowances {
+		if _, ok := d.allowances[a.Name]; ok || a.Name == "" || a.PerMonth <= 0 {
+			return nil, fmt.Errorf("delivery: allowance %q needs a name of its own and calls above 0", a.Name)
 		}
-		d.lanes[r.Name] = newLane(r, &d.opts)
+		d.allowances[a.Name] = a
+	}
+	for _, r := range opts.Robots {
+		if err := d.check(r); err != nil {
+			return nil, fmt.Errorf("delivery: robot %q: %w", r.Name, err)
+		}
+		d.lanes[r.Name] = newLane(r, false, d)
 	}
 	return d, nil
+}
+
+func (d *Dispatcher) check(r Robot) error {
+	if d.lanes[r.Name] != nil {
+		return errors.New("another one has its name")
+	}
+	if _, ok := d.allowances[r.Allowance]; !ok && r.Allowance != "" {
+		return fmt.Errorf("there is no allowance %q", r.Allowance)
+	}
+	if len(r.Members) == 0 {
+		return errors.New("it has no members")
+	}
+	ids := make(map[string]bool, len(r.Members))
+	for _, m := range r.Members {
+		if m.ID == "" || ids[m.ID] {
+			return errors.New("two of its members are the same, or one has no ID")
+		}
+		ids[m.ID] = true
+	}
+	return nil
 }
 
 // Grace is how long Run goes on after its context ended, so that calls under way can end and be written
@@ -78,91 +138,68 @@ func (d *Dispatcher) Run(ctx context.Context) {
 		}
 	})
 	defer stop()
+	d.ctx, d.hard = ctx, hard
 	var wg sync.WaitGroup
-	for _, l := range d.lanes {
-		wg.Go(func() { l.run(ctx, hard) })
-	}
+	wg.Go(func() { d.follow(ctx) })
+	wg.Go(func() { d.watch(ctx) })
 	wg.Wait()
+	d.mu.Lock()
+	d.stopping = true
+	d.mu.Unlock()
+	d.lanesRunning.Wait()
 }
 
-// Wake tells the robot's lane that the journal holds something new for it. Unknown robots are ignored.
-func (d *Dispatcher) Wake(robot string) {
-	if l := d.lanes[robot]; l != nil {
-		l.wakeUp()
+// enter waits until a lane may read much, and returns what ends that.
+func (d *Dispatcher) enter() (leave func()) {
+	d.slots <- struct{}{}
+	return func() { <-d.slots }
+}
+
+// notify tells that something of the robot changed.
+func (d *Dispatcher) notify(robot string) {
+	if d.opts.Changed != nil {
+		d.opts.Changed(robot)
 	}
 }
 
-// Wait returns when the robot's notification at seq is settled, or ctx ends, or the robot is unknown;
-// which of these, the journal tells.
-func (d *Dispatcher) Wait(ctx context.Context, robot string, seq uint64) {
+// lane returns the robot's lane. One that isn't in the configuration was removed from it.
+func (d *Dispatcher) lane(robot string) *lane {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	l := d.lanes[robot]
 	if l == nil {
-		return
+		l = newLane(Robot{Name: robot}, true, d)
+		d.lanes[robot] = l
 	}
-	for {
-		rec, changed := l.snapshot()
-		if rec.Cursor >= seq {
-			return
+	return l
+}
+
+// known returns the robot's lane; false where there is none.
+func (d *Dispatcher) known(robot string) (*lane, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l, ok := d.lanes[robot]
+	return l, ok
+}
+
+// all returns all lanes, in no order.
+func (d *Dispatcher) all() []*lane {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	all := make([]*lane, 0, len(d.lanes))
+	for _, l := range d.lanes {
+		all = append(all, l)
+	}
+	return all
+}
+
+// names returns the sorted names of the lanes that are wanted.
+func (d *Dispatcher) names(wanted func(*lane) bool) []string {
+	var names []string
+	for _, l := range d.all() {
+		if wanted(l) {
+			names = append(names, l.robot.Name)
 		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// Status is how a lane is.
-type Status struct {
-	Robot Robot
-	// Cursor: everything of the robot's at or below it is settled.
-	Cursor uint64
-	// Sending is the message under way; nil between messages. It is not to be changed.
-	Sending *Intent
-	// BudgetLimit is how many calls any minute may have, BudgetLeft how many of them may be made now.
-	BudgetLimit, BudgetLeft int
-	// MutedUntil is zero when DingTalk does not throttle the robot.
-	MutedUntil time.Time
-	// Suspension is nil when DingTalk takes the robot's calls. It is not to be changed.
-	Suspension *Suspension
-}
-
-// Status returns how the robot's lane is; false for an unknown robot. Before the lane has read its record
-// the status is that of a robot which never sent anything.
-func (d *Dispatcher) Status(robot string) (Status, bool) {
-	l := d.lanes[robot]
-	if l == nil {
-		return Status{}, false
-	}
-	rec, _ := l.snapshot()
-	now := time.Now()
-	s := Status{
-		Robot:       l.robot,
-		Cursor:      rec.Cursor,
-		Sending:     rec.Intent,
-		BudgetLimit: callLimit,
-		BudgetLeft:  budget(rec.Calls).left(now),
-		Suspension:  rec.Suspension,
-	}
-	if rec.MutedUntil.After(now) {
-		s.MutedUntil = rec.MutedUntil
-	}
-	return s, true
-}
-
-// Robot returns the robot of that name; false for an unknown one.
-func (d *Dispatcher) Robot(name string) (Robot, bool) {
-	if l := d.lanes[name]; l != nil {
-		return l.robot, true
-	}
-	return Robot{}, false
-}
-
-// Robots returns the names of all robots, sorted.
-func (d *Dispatcher) Robots() []string {
-	names := make([]string, 0, len(d.lanes))
-	for name := range d.lanes {
-		names = append(names, name)
 	}
 	slices.Sort(names)
 	return names

@@ -19,57 +19,93 @@ import (
 	"gitee.com/belfry/belfry/services/notifier/journal/journaltest"
 )
 
-// group stands for DingTalk: it shows a uuid once, and holds the robot to 20 calls in any 60 seconds.
+// group stands for DingTalk: it shows a uuid once for each robot that brings it, and holds each robot to 20
+// calls in any 60 seconds.
 type group struct {
 	mu    sync.Mutex
 	shown []string // the request ids that the group saw, in order
 	seen  map[string]bool
-	calls []time.Time
+	calls []call
 	sizes []int // items of each message shown
-	uuids []string
 
 	tooFast int
-	// answer, if set, decides about the n-th call (from 0): whether the message is shown, and what is said.
-	answer func(ctx context.Context, n int, items []string) (shown bool, err error)
+	// answer, if set, decides about each call: whether the message is shown, and what is said.
+	answer func(ctx context.Context, c call) (shown bool, err error)
 }
 
-func (g *group) Send(ctx context.Context, _ dingtalk.Robot, m dingtalk.Message, uuid string) error {
-	items := strings.Split(m.Content.(dingtalk.Text).Content, "\n")
-	g.mu.Lock()
-	n := len(g.calls)
-	now := time.Now()
-	g.calls = append(g.calls, now)
-	g.uuids = append(g.uuids, uuid)
-	if n >= 20 && now.Sub(g.calls[n-20]) < time.Minute {
-		g.tooFast++
-	}
-	g.mu.Unlock()
+// call is one call to DingTalk: the n-th of all, from 0.
+type call struct {
+	n      int
+	member string
+	uuid   string
+	items  []string
+	at     time.Time
+}
+
+func (g *group) Send(ctx context.Context, robot dingtalk.Robot, m dingtalk.Message, uuid string) error {
+	c := g.take(robot, m, uuid)
 	shown, err := true, error(nil)
 	if g.answer != nil {
-		shown, err = g.answer(ctx, n, items)
+		shown, err = g.answer(ctx, c)
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if shown && !g.seen[uuid] {
-		if g.seen == nil {
-			g.seen = make(map[string]bool)
-		}
-		g.seen[uuid] = true
-		g.shown = append(g.shown, items...)
-		g.sizes = append(g.sizes, len(items))
+	if shown {
+		g.show(c)
 	}
 	return err
 }
 
-// made returns how many calls there were.
-func (g *group) made() int {
+// take takes note of a call, and counts it where the robot makes too many.
+func (g *group) take(robot dingtalk.Robot, m dingtalk.Message, uuid string) call {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return len(g.calls)
+	c := call{
+		n: len(g.calls), member: memberOf(robot), uuid: uuid, at: time.Now(),
+		items: strings.Split(m.Content.(dingtalk.Text).Content, "\n"),
+	}
+	g.calls = append(g.calls, c)
+	recent := 0
+	for _, other := range g.calls {
+		if other.member == c.member && c.at.Sub(other.at) < time.Minute {
+			recent++
+		}
+	}
+	if recent > 20 {
+		g.tooFast++
+	}
+	return c
 }
 
-func refusal(class dingtalk.Class, reason dingtalk.Reason) error {
-	return &dingtalk.Refusal{Class: class, Reason: reason, Advice: "because of " + string(reason)}
+func (g *group) show(c call) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if key := c.member + c.uuid; !g.seen[key] {
+		if g.seen == nil {
+			g.seen = make(map[string]bool)
+		}
+		g.seen[key] = true
+		g.shown = append(g.shown, c.items...)
+		g.sizes = append(g.sizes, len(c.items))
+	}
+}
+
+// made returns the calls there were.
+func (g *group) made() []call {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.calls)
+}
+
+// through returns the members that the calls went through.
+func (g *group) through() string {
+	var all []string
+	for _, c := range g.made() {
+		all = append(all, c.member)
+	}
+	return strings.Join(all, " ")
+}
+
+func refusal(class dingtalk.Class, reason dingtalk.Reason) *dingtalk.Refusal {
+	return &dingtalk.Refusal{Class: class, Reason: reason, Errcode: 1, Advice: "because of " + string(reason)}
 }
 
 // lines words a batch as its request ids, a line each, at most max of them. It can't word what begins with
@@ -115,11 +151,38 @@ type bench struct {
 	stop    func()
 }
 
+// robot returns a robot with that many members, whose IDs are "m0", "m1" and so on.
+func robot(name string, members int) delivery.Robot {
+	r := delivery.Robot{Name: name}
+	for i := range members {
+		r.Members = append(r.Members, member(i))
+	}
+	return r
+}
+
+func member(i int) delivery.Member {
+	webhook, err := dingtalk.NewRobot(fmt.Sprintf("http://127.0.0.1/robot/send?access_token=%d", i), "")
+	if err != nil {
+		panic(err)
+	}
+	return delivery.Member{ID: fmt.Sprintf("m%d", i), Webhook: webhook}
+}
+
+// memberOf returns the ID of the member with that webhook.
+func memberOf(robot dingtalk.Robot) string {
+	for i := range 10 {
+		if m := member(i); m.Webhook.Equal(robot) {
+			return m.ID
+		}
+	}
+	return "?"
+}
+
 func newBench(t *testing.T) *bench {
 	b := &bench{t: t, journal: journaltest.NewMemory(), group: &group{}}
 	b.opts = delivery.Options{
 		Journal: b.journal, Sender: b.group, Renderer: lines{},
-		Robots: []delivery.Robot{{Name: "team"}}, Log: zap.NewNop(),
+		Robots: []delivery.Robot{robot("team", 1)}, Log: zap.NewNop(),
 	}
 	return b
 }
@@ -127,37 +190,65 @@ func newBench(t *testing.T) *bench {
 // start starts a dispatcher; the one before must have been stopped.
 func (b *bench) start() {
 	b.t.Helper()
-	d, err := delivery.New(b.opts)
+	b.d, b.stop = run(b.t, b.opts)
+}
+
+// run starts a dispatcher, and returns what stops it and waits for it.
+func run(t *testing.T, opts delivery.Options) (*delivery.Dispatcher, func()) {
+	t.Helper()
+	d, err := delivery.New(opts)
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(b.t.Context())
+	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { d.Run(ctx); close(done) }()
-	b.d = d
-	b.stop = func() { cancel(); <-done }
+	return d, func() { cancel(); <-done }
 }
 
-func (b *bench) append(robot, id string) error {
-	_, err := b.journal.Append(b.t.Context(), []delivery.Notification{{
-		Robot: robot, RequestID: id, CreateTime: time.Now(), Message: &notifierv1.Message{},
-	}})
-	return err
-}
-
-func (b *bench) tryNotify(id string) bool { return b.append("team", id) == nil }
-
-func (b *bench) notify(robot string, ids ...string) {
+// put appends n, or a copy of it for each of ids.
+func (b *bench) put(n delivery.Notification, ids ...string) {
 	b.t.Helper()
 	for _, id := range ids {
-		if err := b.append(robot, id); err != nil {
+		n.RequestID, n.CreateTime = id, time.Now()
+		if n.Message == nil {
+			n.Message = &notifierv1.Message{}
+		}
+		if _, err := b.journal.Append(b.t.Context(), []delivery.Notification{n}); err != nil {
 			b.t.Fatal(err)
 		}
 	}
-	if b.d != nil {
-		b.d.Wake(robot)
+}
+
+func (b *bench) notify(robot string, ids ...string) {
+	b.t.Helper()
+	b.put(delivery.Notification{Robot: robot}, ids...)
+}
+
+// control changes what operators want of the robot.
+func (b *bench) control(robot string, change func(*delivery.Control)) {
+	b.t.Helper()
+	c, err := b.journal.Control(b.t.Context(), robot)
+	if err == nil {
+		change(&c)
+		_, err = b.journal.SaveControl(b.t.Context(), c)
+	}
+	if err != nil {
+		b.t.Fatal(err)
 	}
 }
+
+func pause(c *delivery.Control)  { c.PausedSince = time.Now() }
+func resume(c *delivery.Control) { c.PausedSince, c.Resumed = time.Time{}, time.Now() }
+
+// status returns how the robot "team" is.
+func (b *bench) status() delivery.Status {
+	s, _ := b.d.Status("team")
+	return s
+}
+
+// outcome returns how the n-th notification of all, from 1, ended.
+func (b *bench) outcome(robot string, n uint64) delivery.Outcome { return b.journal.Outcomes(robot)[n] }
 
 // finish stops the dispatcher and checks what must hold whatever happened.
 func (b *bench) finish() {
@@ -192,4 +283,30 @@ func ids(from, to int) []string {
 func bubble(t *testing.T, test func(t *testing.T, b *bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { test(t, newBench(t)) })
+}
+
+// unknownFirst answers the first call with an unknown outcome after showing it, and all others with yes.
+func unknownFirst(_ context.Context, c call) (bool, error) {
+	if c.n == 0 {
+		return true, refusal(dingtalk.Unknown, dingtalk.ReasonUnavailable)
+	}
+	return true, nil
+}
+
+// sendLate is Send for a call that the caller should have made earlier: it isn't held against the budget,
+// since nobody can know of it.
+func (g *group) sendLate(ctx context.Context, robot dingtalk.Robot, m dingtalk.Message, uuid string) error {
+	c := call{n: -1, member: memberOf(robot), uuid: uuid, at: time.Now(), items: strings.Split(m.Content.(dingtalk.Text).Content, "\n")}
+	shown := true
+	var err error
+	if g.answer != nil {
+		shown, err = g.answer(ctx, c)
+	}
+	if shown {
+		g.show(c)
+	}
+	if ctx.Err() != nil {
+		return &dingtalk.Refusal{Class: dingtalk.Unknown, Reason: dingtalk.ReasonUnavailable, Advice: "hung up"}
+	}
+	return err
 }

@@ -66,7 +66,7 @@ func TestSteadyTrafficNeverStandsStill(t *testing.T) {
 		b.finish()
 		b.wantShown(all...)
 		for i := 1; i < len(b.group.calls); i++ {
-			if gap := b.group.calls[i].Sub(b.group.calls[i-1]); gap > 10*time.Second {
+			if gap := b.group.calls[i].at.Sub(b.group.calls[i-1].at); gap > 10*time.Second {
 				t.Errorf("between calls %d and %d nothing came for %v", i-1, i, gap)
 			}
 		}
@@ -75,8 +75,8 @@ func TestSteadyTrafficNeverStandsStill(t *testing.T) {
 
 func TestMessageAtFaultBecomesADeadLetterAndTheNextGoesOn(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
-		b.group.answer = func(_ context.Context, _ int, items []string) (bool, error) {
-			if slices.Contains(items, "bad") {
+		b.group.answer = func(_ context.Context, c call) (bool, error) {
+			if slices.Contains(c.items, "bad") {
 				return false, refusal(dingtalk.MessageFault, dingtalk.ReasonMessageRefused)
 			}
 			return true, nil
@@ -95,8 +95,8 @@ func TestMessageAtFaultBecomesADeadLetterAndTheNextGoesOn(t *testing.T) {
 
 func TestItemThatSpoilsADigestIsFoundAndTheOthersArrive(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
-		b.group.answer = func(_ context.Context, _ int, items []string) (bool, error) {
-			if slices.Contains(items, "n0080") {
+		b.group.answer = func(_ context.Context, c call) (bool, error) {
+			if slices.Contains(c.items, "n0080") {
 				return false, refusal(dingtalk.MessageFault, dingtalk.ReasonMessageRefused)
 			}
 			return true, nil
@@ -134,7 +134,7 @@ func TestRobotAtFaultIsSuspendedProbedAndGoesOnWhenMended(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
 		var broken atomic.Bool
 		broken.Store(true)
-		b.group.answer = func(context.Context, int, []string) (bool, error) {
+		b.group.answer = func(context.Context, call) (bool, error) {
 			if broken.Load() {
 				return false, refusal(dingtalk.RobotFault, dingtalk.ReasonTokenUnknown)
 			}
@@ -148,7 +148,7 @@ func TestRobotAtFaultIsSuspendedProbedAndGoesOnWhenMended(t *testing.T) {
 			t.Fatalf("suspension: %+v", st.Suspension)
 		}
 		time.Sleep(2 * time.Hour)
-		if n := b.group.made(); n < 5 || n > 12 {
+		if n := len(b.group.made()); n < 5 || n > 12 {
 			t.Errorf("in two hours it was probed %d times", n)
 		}
 		broken.Store(false)
@@ -164,8 +164,8 @@ func TestRobotAtFaultIsSuspendedProbedAndGoesOnWhenMended(t *testing.T) {
 
 func TestThrottledRobotIsLeftAloneAndItsBacklogFolded(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
-		b.group.answer = func(_ context.Context, n int, _ []string) (bool, error) {
-			if n < 2 {
+		b.group.answer = func(_ context.Context, c call) (bool, error) {
+			if c.n < 2 {
 				return false, refusal(dingtalk.Throttled, dingtalk.ReasonThrottled)
 			}
 			return true, nil
@@ -177,10 +177,10 @@ func TestThrottledRobotIsLeftAloneAndItsBacklogFolded(t *testing.T) {
 		time.Sleep(12 * time.Minute)
 		b.finish()
 		b.wantShown(append([]string{"a"}, ids(1, 30)...)...)
-		if gap := b.group.calls[1].Sub(b.group.calls[0]); gap < time.Minute || gap > 2*time.Minute {
+		if gap := b.group.calls[1].at.Sub(b.group.calls[0].at); gap < time.Minute || gap > 2*time.Minute {
 			t.Errorf("the first pause was %v", gap)
 		}
-		if gap := b.group.calls[2].Sub(b.group.calls[1]); gap < 10*time.Minute || gap > 11*time.Minute {
+		if gap := b.group.calls[2].at.Sub(b.group.calls[1].at); gap < 10*time.Minute || gap > 11*time.Minute {
 			t.Errorf("the second pause was %v", gap)
 		}
 		if b.group.sizes[0] != 31 {
@@ -191,9 +191,9 @@ func TestThrottledRobotIsLeftAloneAndItsBacklogFolded(t *testing.T) {
 
 func TestUnknownOutcomeIsRepeatedUnderItsUUID(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
-		b.group.answer = func(_ context.Context, n int, _ []string) (bool, error) {
-			if n < 4 {
-				return n > 0, refusal(dingtalk.Unknown, dingtalk.ReasonUnavailable)
+		b.group.answer = func(_ context.Context, c call) (bool, error) {
+			if c.n < 4 {
+				return c.n > 0, refusal(dingtalk.Unknown, dingtalk.ReasonUnavailable)
 			}
 			return true, nil
 		}
@@ -204,8 +204,8 @@ func TestUnknownOutcomeIsRepeatedUnderItsUUID(t *testing.T) {
 		time.Sleep(time.Minute)
 		b.finish()
 		b.wantShown("a", "b", "c")
-		for i, uuid := range b.group.uuids[:5] {
-			if uuid != b.group.uuids[0] {
+		for i, c := range b.group.calls[:5] {
+			if c.uuid != b.group.calls[0].uuid {
 				t.Errorf("attempt %d had another uuid", i)
 			}
 		}
@@ -218,8 +218,8 @@ func TestUnknownOutcomeIsRepeatedUnderItsUUID(t *testing.T) {
 func TestUnlistedCodeAfterAnUnknownOutcomeShowsNothingTwice(t *testing.T) {
 	for _, n := range []int{1, 30} {
 		bubble(t, func(t *testing.T, b *bench) {
-			b.group.answer = func(_ context.Context, n int, _ []string) (bool, error) {
-				switch n {
+			b.group.answer = func(_ context.Context, c call) (bool, error) {
+				switch c.n {
 				case 0:
 					return true, refusal(dingtalk.Unknown, dingtalk.ReasonUnavailable)
 				case 1:
@@ -243,8 +243,8 @@ func TestUnlistedCodeAfterAnUnknownOutcomeShowsNothingTwice(t *testing.T) {
 
 func TestMomentaryThrottleOfAllRobotsIsWaitedOutForAMoment(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
-		b.group.answer = func(_ context.Context, n int, _ []string) (bool, error) {
-			if n < 3 {
+		b.group.answer = func(_ context.Context, c call) (bool, error) {
+			if c.n < 3 {
 				return false, &dingtalk.Refusal{Class: dingtalk.Throttled, Reason: dingtalk.ReasonThrottled, RetryAfter: time.Second}
 			}
 			return true, nil
@@ -259,8 +259,8 @@ func TestMomentaryThrottleOfAllRobotsIsWaitedOutForAMoment(t *testing.T) {
 
 func TestMuteAfterAnUnknownOutcomeKeepsTheUUID(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
-		b.group.answer = func(_ context.Context, n int, _ []string) (bool, error) {
-			switch n {
+		b.group.answer = func(_ context.Context, c call) (bool, error) {
+			switch c.n {
 			case 0:
 				return true, refusal(dingtalk.Unknown, dingtalk.ReasonUnavailable)
 			case 1:
@@ -283,7 +283,7 @@ func TestWhatIsTooOldBecomesADeadLetterThatSaysWhy(t *testing.T) {
 		b.opts.MaxAge = time.Hour
 		var down atomic.Bool
 		down.Store(true)
-		b.group.answer = func(context.Context, int, []string) (bool, error) {
+		b.group.answer = func(context.Context, call) (bool, error) {
 			if down.Load() {
 				return false, refusal(dingtalk.Transient, dingtalk.ReasonUnavailable)
 			}
@@ -307,10 +307,10 @@ func TestWhatIsTooOldBecomesADeadLetterThatSaysWhy(t *testing.T) {
 
 func TestTroubleOfOneRobotDoesNotStopAnother(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
-		b.opts.Robots = append(b.opts.Robots, delivery.Robot{Name: "other"})
+		b.opts.Robots = append(b.opts.Robots, robot("other", 1))
 		hang := make(chan struct{})
-		b.group.answer = func(_ context.Context, _ int, items []string) (bool, error) {
-			if items[0] == "slow" {
+		b.group.answer = func(_ context.Context, c call) (bool, error) {
+			if c.items[0] == "slow" {
 				<-hang
 			}
 			return true, nil
@@ -331,9 +331,9 @@ func TestTroubleOfOneRobotDoesNotStopAnother(t *testing.T) {
 func TestKeywordRefusalIsWordedAnewAfterTheConfigurationIsMended(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
 		var mended atomic.Bool
-		b.group.answer = func(_ context.Context, n int, _ []string) (bool, error) {
+		b.group.answer = func(_ context.Context, c call) (bool, error) {
 			switch {
-			case n == 0:
+			case c.n == 0:
 				return false, refusal(dingtalk.Unknown, dingtalk.ReasonUnavailable)
 			case !mended.Load():
 				return false, refusal(dingtalk.RobotFault, dingtalk.ReasonKeywordMismatch)
@@ -347,8 +347,8 @@ func TestKeywordRefusalIsWordedAnewAfterTheConfigurationIsMended(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		b.finish()
 		b.wantShown("a")
-		last := len(b.group.uuids) - 1
-		if b.group.uuids[last] == b.group.uuids[0] {
+		last := len(b.group.calls) - 1
+		if b.group.calls[last].uuid == b.group.calls[0].uuid {
 			t.Error("the refused message was sent again as it was")
 		}
 	})

@@ -1,105 +1,96 @@
 package delivery_test
 
 import (
-	"context"
 	"errors"
+	"flag"
+	"fmt"
+	"os"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
-	"gitee.com/belfry/belfry/pkg/dingtalk"
+	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
+	"gitee.com/belfry/belfry/services/notifier/delivery"
 )
 
-// fate decides, from a history that rapid drew, what becomes of the calls to the journal and to DingTalk.
-// Once the history is used up everything succeeds.
-type fate struct {
-	mu      sync.Mutex
-	journal []int
-	answers []int
-	dead    bool
-}
+// histories is how many histories the model is held against unless -rapid.checks says otherwise.
+const histories = "1000"
 
-var errFate = errors.New("as fate would have it")
-
-func (f *fate) fault(string) (bool, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.dead {
-		return false, errFate
-	}
-	if len(f.journal) == 0 {
-		return false, nil
-	}
-	next := f.journal[0]
-	f.journal = f.journal[1:]
-	switch next {
-	case 1:
-		return false, errFate // failed
-	case 2:
-		return true, errFate // failed after it happened
-	}
-	return false, nil
-}
-
-func (f *fate) answer(ctx context.Context, _ int, items []string) (bool, error) {
-	f.mu.Lock()
-	next := 0
-	if len(f.answers) > 0 {
-		next = f.answers[0]
-		f.answers = f.answers[1:]
-	}
-	f.mu.Unlock()
-	if slices.ContainsFunc(items, func(id string) bool { return strings.HasPrefix(id, "refused") }) {
-		return false, refusal(dingtalk.MessageFault, dingtalk.ReasonMessageRefused)
-	}
-	switch next {
-	case 1:
-		return false, refusal(dingtalk.Unknown, dingtalk.ReasonUnavailable)
-	case 2:
-		return true, refusal(dingtalk.Unknown, dingtalk.ReasonUnavailable)
-	case 3:
-		return false, refusal(dingtalk.Transient, dingtalk.ReasonUnavailable)
-	case 4:
-		return false, refusal(dingtalk.Throttled, dingtalk.ReasonThrottled)
-	case 5:
-		return false, refusal(dingtalk.RobotFault, dingtalk.ReasonSignatureMismatch)
-	case 6: // no answer until somebody hangs up
-		t := time.NewTimer(10 * time.Second)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-ctx.Done():
+func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.checks" })
+	if !given {
+		if err := flag.Set("rapid.checks", histories); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
 		}
-		return true, refusal(dingtalk.Unknown, dingtalk.ReasonUnavailable)
 	}
-	return true, nil
+	goleak.VerifyTestMain(m)
+}
+
+// The steps of a history.
+const (
+	arrivals  = iota // of as many as arrive says
+	some             // time passes
+	aWhile           // more time passes
+	restarted        // a process stops in good order and comes back
+	killed           // nothing that a process does after this moment is written down; then it comes back
+	paused           // somebody pauses the robot, or resumes it
+	moved            // the robot becomes another process's
+	frozen           // a process stops in the middle of what it does, loses the robot, and wakes late
+	kinds
+)
+
+var arrive = []int{1, 1, 3, 20, 60}
+
+// A story is one history with its model: the list of what was accepted, and how each must end.
+type story struct {
+	*bench
+	fate   *fate
+	roster *roster
+	seats  []*seat
+	stops  []func()
+	paused bool
+	put    int
+	want   []string          // what the group must see, in order
+	dead   map[string]string // how what it must not see begins: "refused", "unwordable", "barred"
 }
 
 // TestAnyHistoryDeliversEachOnceInOrderWithinTheBudget draws histories of arrivals, faults of the journal
-// and of DingTalk, crashes and orderly restarts. The model is the list of what was accepted: when all is
-// well again the group has seen just that, in order, without what can't be told.
+// and of DingTalk, crashes, restarts, pauses, moves from process to process and freezes, for a group with one
+// to three robots. When all is well again the group has seen just what was accepted, in order, each once,
+// without what can't be told; and on the way no robot was called too fast, inside a mute or while paused.
 func TestAnyHistoryDeliversEachOnceInOrderWithinTheBudget(t *testing.T) {
-	steps := rapid.SliceOfN(rapid.IntRange(0, 9), 1, 30)
+	step := rapid.Custom(func(rt *rapid.T) [2]int {
+		kind := rapid.SampledFrom([]int{arrivals, arrivals, arrivals, some, some, aWhile, restarted, killed, paused, moved, frozen}).Draw(rt, "kind")
+		return [2]int{kind, rapid.IntRange(0, len(arrive)-1).Draw(rt, "of")}
+	})
 	rapid.Check(t, func(rt *rapid.T) {
-		script := steps.Draw(rt, "steps")
-		f := &fate{
-			journal: rapid.SliceOfN(rapid.SampledFrom([]int{0, 0, 0, 0, 1, 2}), 0, 200).Draw(rt, "journal"),
-			answers: rapid.SliceOfN(rapid.SampledFrom([]int{0, 0, 0, 1, 2, 3, 4, 5, 6}), 0, 40).Draw(rt, "answers"),
-		}
+		script := rapid.SliceOfN(step, 1, 30).Draw(rt, "steps")
+		f := drawFate(rt)
 		fold := rapid.IntRange(1, 40).Draw(rt, "fold")
+		members := rapid.IntRange(1, 3).Draw(rt, "members")
+		processes := rapid.IntRange(1, 2).Draw(rt, "processes")
+		planned := rapid.Bool().Draw(rt, "planned")
 		var problem string
 		synctest.Test(t, func(t *testing.T) {
-			b := newBench(t)
-			b.opts.Renderer = lines{max: fold}
-			b.opts.MaxAge = 1000 * time.Hour
-			b.journal.Fault = f.fault
-			b.group.answer = f.answer
-			problem = play(b, f, script)
+			s := &story{bench: newBench(t), fate: f, roster: newRoster(), dead: make(map[string]string)}
+			s.opts.Renderer = lines{max: fold}
+			s.opts.Robots = []delivery.Robot{robot("team", members)}
+			s.opts.MaxAge = 1000 * time.Hour
+			if planned {
+				s.opts.Allowances = []delivery.Allowance{{Name: "org", PerMonth: 100, MaxWait: 10 * time.Minute}}
+				s.opts.Robots[0].Allowance = "org"
+			}
+			s.journal.Fault = f.fault
+			s.group.answer = f.answer
+			problem = s.play(processes, script)
 		})
 		if problem != "" {
 			rt.Fatal(problem)
@@ -108,78 +99,157 @@ func TestAnyHistoryDeliversEachOnceInOrderWithinTheBudget(t *testing.T) {
 }
 
 // play runs the steps and returns what was wrong in the end, or nothing.
-func play(b *bench, f *fate, script []int) string {
-	var want []string
-	dead := map[string]bool{}
-	next := 0
-	b.start()
+func (s *story) play(processes int, script [][2]int) string {
+	s.stops = make([]func(), processes)
+	for i := range processes {
+		s.seats = append(s.seats, newSeat(s.journal, s.roster, s.group, i))
+	}
+	for i := range processes {
+		s.begin(i)
+	}
 	for _, step := range script {
-		switch {
-		case step <= 4: // arrivals, one of them now and then one that can't be told
-			n := []int{1, 1, 3, 20, 60}[step]
-			for range n {
-				next++
-				id := ids(next, next)[0]
-				switch {
-				case next%17 == 0:
-					id = "refused-" + id
-				case next%23 == 0:
-					id = "unwordable-" + id
-				}
-				// The caller repeats until it is accepted: the id makes that harmless.
-				for i := 0; !b.tryNotify(id); i++ {
-					if i > 1000 {
-						return "nothing was accepted any more"
-					}
-				}
-				if dead[id] = strings.Contains(id, "-"); !dead[id] {
-					want = append(want, id)
-				}
+		of := step[1]
+		i := of % processes
+		switch step[0] {
+		case arrivals:
+			if !s.arrive(arrive[of]) {
+				return "nothing was accepted any more"
 			}
-			b.d.Wake("team")
-		case step <= 6:
-			time.Sleep(time.Duration(step) * 7 * time.Second)
-		case step == 7:
+		case some:
+			time.Sleep(time.Duration(of+1) * 7 * time.Second)
+		case aWhile:
 			time.Sleep(11 * time.Minute)
-		case step == 8: // an orderly restart
-			b.stop()
-			b.start()
-		default: // the process is killed: nothing it does after this moment is written down
+		case restarted:
+			s.stops[i]()
+			s.begin(i)
+		case killed:
 			synctest.Wait()
-			f.set(true)
-			b.stop()
-			f.set(false)
-			b.start()
+			s.seats[i].kill(true)
+			s.stops[i]()
+			s.seats[i].kill(false)
+			s.begin(i)
+		case paused:
+			s.pause(!s.paused)
+		case moved:
+			s.roster.give(of % processes)
+		case frozen:
+			s.freeze(i, of)
 		}
 	}
+	s.pause(false)
 	time.Sleep(20 * time.Hour)
-	b.stop()
-	b.group.mu.Lock()
-	defer b.group.mu.Unlock()
-	if v := b.journal.Violations(); len(v) > 0 {
+	for _, stop := range s.stops {
+		stop()
+	}
+	return s.verdict()
+}
+
+func (s *story) begin(i int) {
+	opts := s.opts
+	opts.Journal, opts.Sender = s.seats[i], s.seats[i]
+	if len(s.seats) > 1 {
+		opts.Owner = s.seats[i]
+	}
+	_, s.stops[i] = run(s.t, opts)
+}
+
+// arrive accepts n more; some of them can't be told, some are urgent.
+func (s *story) arrive(n int) bool {
+	for range n {
+		s.put++
+		id := ids(s.put, s.put)[0]
+		n := delivery.Notification{Robot: "team", Message: &notifierv1.Message{}, CreateTime: time.Now(), Urgent: s.put%7 == 0}
+		how := ""
+		switch {
+		case s.put%17 == 0:
+			how = "refused"
+		case s.put%23 == 0:
+			how = "unwordable"
+		case s.put%29 == 0:
+			how = "barred"
+			n.Refusal = &delivery.Failure{Reason: notifierv1.ErrorReason_ERROR_REASON_KEYWORD_MISSING}
+		}
+		if n.RequestID = id; how != "" {
+			n.RequestID = how + "-" + id
+			s.dead[n.RequestID] = how
+		} else {
+			s.want = append(s.want, id)
+		}
+		// The caller repeats until it is accepted: the id makes that harmless.
+		for i := 0; ; i++ {
+			if _, err := s.journal.Append(s.t.Context(), []delivery.Notification{n}); err == nil {
+				break
+			}
+			if i > 1000 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// pause pauses the robot or resumes it. What is under way ends meanwhile.
+func (s *story) pause(paused bool) {
+	s.paused = paused
+	s.fate.pause(false)
+	for {
+		c, err := s.journal.Control(s.t.Context(), "team")
+		if err != nil {
+			continue
+		}
+		if resume(&c); paused {
+			pause(&c)
+		}
+		if _, err = s.journal.SaveControl(s.t.Context(), c); err == nil {
+			break
+		}
+	}
+	synctest.Wait()
+	s.fate.pause(paused)
+}
+
+// freeze freezes a process, for less time than the others wait for it, and lets another one have the robot.
+func (s *story) freeze(i, of int) {
+	s.seats[i].freeze()
+	if len(s.seats) > 1 {
+		time.Sleep(leaseTime)
+		s.roster.give(1 - i)
+	}
+	time.Sleep(time.Duration(of) * 70 * time.Second)
+	s.seats[i].thaw()
+}
+
+// verdict returns what is wrong in the end, or nothing.
+func (s *story) verdict() string {
+	g := s.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if v := s.journal.Violations(); len(v) > 0 {
 		return "the journal was misused: " + errors.Join(v...).Error()
 	}
-	if b.group.tooFast > 0 {
+	if g.tooFast > 0 {
 		return "DingTalk was called too fast"
 	}
-	if !slices.Equal(b.group.shown, want) {
-		return "the group saw " + strings.Join(b.group.shown, " ") + "\nwant " + strings.Join(want, " ")
+	if len(s.fate.wrong) > 0 {
+		return s.fate.wrong[0]
 	}
-	outcomes := b.journal.Outcomes("team")
-	for _, n := range b.journal.Log("team") {
+	// What may have been shown and may not have been is said to be so, and shown once at most.
+	unknown := make(map[string]bool)
+	outcomes := s.journal.Outcomes("team")
+	for _, n := range s.journal.Log("team") {
 		out, ok := outcomes[n.Seq]
-		if !ok {
+		switch {
+		case !ok:
 			return n.RequestID + " has no outcome"
-		}
-		if out.Delivered == dead[n.RequestID] {
+		case out.Failure != nil && out.Failure.Reason == notifierv1.ErrorReason_ERROR_REASON_OUTCOME_UNKNOWN:
+			unknown[n.RequestID] = true
+		case out.Delivered != (s.dead[n.RequestID] == ""):
 			return n.RequestID + " ended the wrong way"
 		}
 	}
+	want := slices.DeleteFunc(slices.Clone(s.want), func(id string) bool { return unknown[id] && !slices.Contains(g.shown, id) })
+	if !slices.Equal(g.shown, want) {
+		return "the group saw " + strings.Join(g.shown, " ") + "\nwant " + strings.Join(want, " ")
+	}
 	return ""
-}
-
-func (f *fate) set(dead bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.dead = dead
 }

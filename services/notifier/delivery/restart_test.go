@@ -18,7 +18,7 @@ import (
 func TestSuspendedRobotIsTriedAtOnceAfterARestart(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
 		var mended atomic.Bool
-		b.group.answer = func(context.Context, int, []string) (bool, error) {
+		b.group.answer = func(context.Context, call) (bool, error) {
 			if !mended.Load() {
 				return false, refusal(dingtalk.RobotFault, dingtalk.ReasonSignatureMismatch)
 			}
@@ -89,8 +89,8 @@ func TestPanicOfTheRendererBuriesOnlyWhatBroughtItAbout(t *testing.T) {
 
 func TestStoppingIsBoundedAndTheNextStartGoesOnUnderTheSameUUID(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
-		b.group.answer = func(ctx context.Context, n int, _ []string) (bool, error) {
-			if n == 0 {
+		b.group.answer = func(ctx context.Context, c call) (bool, error) {
+			if c.n == 0 {
 				<-ctx.Done() // DingTalk took it and never answered
 				return true, refusal(dingtalk.Unknown, dingtalk.ReasonUnavailable)
 			}
@@ -110,7 +110,7 @@ func TestStoppingIsBoundedAndTheNextStartGoesOnUnderTheSameUUID(t *testing.T) {
 		time.Sleep(time.Minute)
 		b.finish()
 		b.wantShown("a", "b")
-		if b.group.uuids[0] != b.group.uuids[1] {
+		if b.group.calls[0].uuid != b.group.calls[1].uuid {
 			t.Error("after the restart it went under another uuid")
 		}
 	})
@@ -143,8 +143,8 @@ func TestWriteThatFailedAfterItHappenedIsRecognised(t *testing.T) {
 
 func TestRowOfCrashesDoesNotOverrunTheBudget(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
-		b.group.answer = func(ctx context.Context, n int, _ []string) (bool, error) {
-			if n < 40 {
+		b.group.answer = func(ctx context.Context, c call) (bool, error) {
+			if c.n < 40 {
 				<-ctx.Done()
 				return true, refusal(dingtalk.Unknown, dingtalk.ReasonUnavailable)
 			}
@@ -177,7 +177,7 @@ func TestClockThatIsSetBackStopsNothingForLong(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
 		ahead := time.Now().Add(5 * time.Hour)
 		calls := slices.Repeat([]time.Time{ahead}, 20)
-		if _, err := b.journal.SaveLane(t.Context(), delivery.LaneRecord{Robot: "team", Calls: calls, MutedUntil: ahead}); err != nil {
+		if _, err := b.journal.SaveLane(t.Context(), delivery.LaneRecord{Robot: "team", Members: map[string]delivery.MemberState{"m0": {Calls: calls, MutedUntil: ahead}}}); err != nil {
 			t.Fatal(err)
 		}
 		b.start()
