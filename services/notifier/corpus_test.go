@@ -20,7 +20,8 @@ import (
 // scenario is a file of the corpus: calls to a fresh notifier, one after the other, and their answers.
 // The same calls come through both doors.
 //
-// In a request "${x*9}" stands for nine x, and "$TOKEN" for the next_page_token of an answer before. These
+// In a request "${x*9}" stands for nine x, and "$TOKEN" for the next_page_token or resume_token of an answer
+// before. These
 // are methods of the test alone: DingTalk changes how a robot fares there, Await waits until a robot is in a
 // state, Group tells what a robot's group received.
 type scenario struct {
@@ -34,7 +35,9 @@ type call struct {
 	About  string `json:"about,omitempty"`
 	Method string `json:"method"`
 	// Loose looks at the answer's code alone, where the rest is a race's.
-	Loose   bool            `json:"loose,omitempty"`
+	Loose bool `json:"loose,omitempty"`
+	// Lines is how many answers of a stream are looked at; 0 means one.
+	Lines   int             `json:"lines,omitempty"`
 	Request json.RawMessage `json:"request"`
 	Answer  *answer         `json:"answer,omitempty"`
 }
@@ -77,6 +80,7 @@ func (sc *scenario) run(t *testing.T, through door, record bool) {
 				continue
 			}
 		default:
+			s.lines = max(c.Lines, 1)
 			if got = through(t, s, c.Method, request); got.token != "" {
 				token = got.token
 			}
@@ -110,9 +114,9 @@ func (s *stack) aside(t *testing.T, method, robot, state string) answer {
 	case "DingTalk busy":
 		s.sim.Inject(dingtalktest.Busy().For(tokenOf(robot)))
 	case "Await SUSPENDED":
-		s.journal.await(t, robot, func(r delivery.LaneRecord) bool { return r.Suspension != nil })
+		s.await(t, robot, func(st delivery.Status) bool { return st.Suspension != nil })
 	case "Await MUTED":
-		s.journal.await(t, robot, func(r delivery.LaneRecord) bool { return !r.MutedUntil.IsZero() })
+		s.await(t, robot, func(st delivery.Status) bool { return !st.MutedUntil.IsZero() })
 	case "Group ":
 		got := []any{}
 		for _, m := range s.sim.MessagesOf(tokenOf(robot)) {

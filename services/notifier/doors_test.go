@@ -33,7 +33,7 @@ type answer struct {
 	Metadata map[string]string `json:"metadata,omitempty"`
 	Fields   []violation       `json:"fields,omitempty"`
 	Response any               `json:"response,omitempty"`
-	// token is the answer's next_page_token.
+	// token is the answer's next_page_token, or the last resume_token.
 	token string
 }
 
@@ -78,10 +78,15 @@ func answerOf(t testing.TB, resp proto.Message, err error) answer {
 	return a
 }
 
+// muted is how a mute's end is told; around midnight with the date.
+var muted = regexp.MustCompile(`静音至 (\d+月\d+日 )?\d\d:\d\d`)
+
 // normal replaces what differs from run to run, by the name of its field.
 func (a *answer) normal(name string, v any) any {
 	switch v := v.(type) {
 	case map[string]any:
+		// The plan is made a moment after the state that it follows from.
+		delete(v, "nextSendTime")
 		for k, e := range v {
 			v[k] = a.normal(k, e)
 		}
@@ -95,9 +100,11 @@ func (a *answer) normal(name string, v any) any {
 			return "TIME"
 		case name == "uuid":
 			return "UUID"
+		case name == "message" && muted.MatchString(v):
+			return muted.ReplaceAllString(v, "静音至 TIME")
 		case len(v) > 10_000:
 			return fmt.Sprintf("%s… and so on, %d bytes in all", v[:40], len(v))
-		case name == "nextPageToken":
+		case name == "nextPageToken", name == "resumeToken":
 			a.token = v
 			return "TOKEN"
 		}
@@ -154,6 +161,9 @@ func callGRPC(t testing.TB, s *stack, method string, request []byte) answer {
 	if err := protojson.Unmarshal(request, in); err != nil {
 		t.Fatalf("request of %s: %v", method, err)
 	}
+	if m.IsStreamingServer() {
+		return streamGRPC(t, s, m, in)
+	}
 	err := s.conn.Invoke(t.Context(), fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name()), in, out)
 	checkSecrets(t, "an answer over gRPC", fmt.Sprint(status.Convert(err).Proto(), out))
 	return answerOf(t, out, err)
@@ -167,20 +177,34 @@ func callHTTP(t testing.TB, s *stack, method string, request []byte) answer {
 	rule := proto.GetExtension(m.Options(), annotations.E_Http).(*annotations.HttpRule)
 	var r *http.Request
 	var err error
-	if rule.GetPost() != "" {
-		r, err = http.NewRequestWithContext(t.Context(), http.MethodPost, s.http.URL+rule.GetPost(), bytes.NewReader(request))
-	} else {
-		// What the path does not take goes into the query.
-		fields := map[string]any{}
-		if err := json.Unmarshal(request, &fields); err != nil {
-			t.Fatal(err)
-		}
-		path := pathField.ReplaceAllStringFunc(rule.GetGet(), func(f string) string {
+	fields := map[string]any{}
+	intoPath := func(template string) string {
+		return pathField.ReplaceAllStringFunc(template, func(f string) string {
 			name := pathField.FindStringSubmatch(f)[1]
 			value := fmt.Sprint(fields[name])
 			delete(fields, name)
 			return value
 		})
+	}
+	switch template := rule.GetPost(); {
+	case pathField.MatchString(template):
+		if err := json.Unmarshal(request, &fields); err != nil {
+			t.Fatal(err)
+		}
+		path := intoPath(template)
+		// What the path does not take goes into the body.
+		if request, err = json.Marshal(fields); err != nil {
+			t.Fatal(err)
+		}
+		r, err = http.NewRequestWithContext(t.Context(), http.MethodPost, s.http.URL+path, bytes.NewReader(request))
+	case template != "":
+		r, err = http.NewRequestWithContext(t.Context(), http.MethodPost, s.http.URL+template, bytes.NewReader(request))
+	default:
+		// What the path does not take goes into the query.
+		if err := json.Unmarshal(request, &fields); err != nil {
+			t.Fatal(err)
+		}
+		path := intoPath(rule.GetGet())
 		query := url.Values{}
 		for name, value := range fields {
 			query.Set(name, fmt.Sprint(value))
@@ -189,6 +213,9 @@ func callHTTP(t testing.TB, s *stack, method string, request []byte) answer {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	if m.IsStreamingServer() {
+		return streamHTTP(t, s, m, r)
 	}
 	code, body := exchange(t, r)
 	if code != http.StatusOK {

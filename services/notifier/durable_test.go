@@ -164,6 +164,21 @@ func TestAFullJournalSaysWhatToChange(t *testing.T) {
 	}
 }
 
+func TestWhatTheJournalCannotHoldIsRefusedForItsSize(t *testing.T) {
+	s := start(t, plan{idle: true, fault: func(op string) (bool, error) {
+		if op == "Append" {
+			return false, fmt.Errorf("journal: append: the notification %w", journal.ErrTooLarge)
+		}
+		return true, nil
+	}})
+	for _, d := range doors {
+		got := d.call(t, s, "Notify", []byte(`{"robots":["plain"],"keepRefused":true,"message":{"text":{"content":"x"}}}`))
+		if got.Code != "InvalidArgument" || got.Reason != "MESSAGE_TOO_LARGE" {
+			t.Errorf("%s: %+v", d.name, got)
+		}
+	}
+}
+
 func TestAJournalThatCannotBeReadIsTold(t *testing.T) {
 	var broken atomic.Value
 	broken.Store("")

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -67,6 +68,8 @@ type plan struct {
 	dir string
 	// idle: nothing is delivered.
 	idle bool
+	// without are robots that the configuration does not have.
+	without []string
 	// fault decides about the journal's calls; see watched.
 	fault func(op string) (apply bool, err error)
 }
@@ -81,6 +84,8 @@ type stack struct {
 	http    *httptest.Server
 	logs    *observer.ObservedLogs
 	metrics *prometheus.Registry
+	// lines is how many answers of a stream a door reads.
+	lines int
 	// stop ends all of it but the simulator; it may be called twice.
 	stop func()
 }
@@ -106,12 +111,15 @@ func start(t testing.TB, p plan) *stack {
 	core, logs := observer.New(zapcore.DebugLevel)
 	s := &stack{
 		sim:     p.sim,
-		journal: &watched{Journal: j, fault: p.fault, saved: map[string]delivery.LaneRecord{}, seen: map[string]delivery.LaneRecord{}, changed: make(chan struct{})},
+		journal: &watched{Journal: j, fault: p.fault},
 		logs:    logs,
 		metrics: prometheus.NewRegistry(),
 	}
 	cfg := &configv1.Notifier{}
 	for _, r := range robots {
+		if slices.Contains(p.without, r.GetName()) {
+			continue
+		}
 		cfg.Robots = append(cfg.Robots, &configv1.Robot{
 			Name: r.GetName(), Webhook: p.sim.Webhook(tokenOf(r.GetName())), Secret: r.GetSecret(),
 			Keywords: r.GetKeywords(), MissingKeyword: r.GetMissingKeyword(), Locale: "zh-CN",
@@ -206,18 +214,12 @@ func (s *stack) robots() notifierv1.RobotServiceClient {
 	return notifierv1.NewRobotServiceClient(s.conn)
 }
 
-// watched is a journal whose calls can be made to fail, and which tells when a lane has gone on.
+// watched is a journal whose calls can be made to fail.
 type watched struct {
 	Journal
 	// fault, if set, decides about a call by its method: with err nil it takes its course, else it returns
 	// err, after it has happened if apply is set.
 	fault func(op string) (apply bool, err error)
-
-	mu sync.Mutex
-	// saved are the lanes' records as last saved, seen those that the lane has read on after: these are
-	// what Status shows.
-	saved, seen map[string]delivery.LaneRecord
-	changed     chan struct{}
 }
 
 func (w *watched) decide(op string) (apply bool, err error) {
@@ -280,46 +282,46 @@ func (w *watched) Healthy(ctx context.Context) error {
 	return w.Journal.Healthy(ctx)
 }
 
-// SaveLane implements Journal.
-func (w *watched) SaveLane(ctx context.Context, rec delivery.LaneRecord) (delivery.LaneRecord, error) {
-	rec, err := w.Journal.SaveLane(ctx, rec)
-	if err == nil {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.saved[rec.Robot] = rec
+// SaveControl implements Journal.
+func (w *watched) SaveControl(ctx context.Context, c delivery.Control) (delivery.Control, error) {
+	apply, fault := w.decide("SaveControl")
+	if fault != nil && !apply {
+		return delivery.Control{}, fault
 	}
-	return rec, err
+	c, err := w.Journal.SaveControl(ctx, c)
+	if fault != nil {
+		return delivery.Control{}, fault
+	}
+	return c, err
 }
 
-// Read implements Journal. Only lanes read, and they read after they have shown the record that they saved.
-func (w *watched) Read(ctx context.Context, robot string, after uint64, max int) ([]delivery.Notification, error) {
-	w.mu.Lock()
-	if rec, ok := w.saved[robot]; ok {
-		w.seen[robot] = rec
-		close(w.changed)
-		w.changed = make(chan struct{})
+// Changes implements Journal.
+func (w *watched) Changes(ctx context.Context, robot string, after journal.Position, max int) ([]journal.Change, journal.Position, error) {
+	if _, err := w.decide("Changes"); err != nil {
+		return nil, after, err
 	}
-	w.mu.Unlock()
-	return w.Journal.Read(ctx, robot, after, max)
+	return w.Journal.Changes(ctx, robot, after, max)
 }
 
-// await returns when the robot's lane shows a record for which is holds.
-func (w *watched) await(t testing.TB, robot string, is func(delivery.LaneRecord) bool) {
+// await returns when the robot's state is one for which is holds.
+func (s *stack) await(t testing.TB, robot string, is func(delivery.Status) bool) {
 	t.Helper()
 	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
+	w, ok := s.svc.watchers.join(robot)
+	if !ok {
+		t.Fatal("too many watch")
+	}
+	defer s.svc.watchers.leave(w)
 	for {
-		w.mu.Lock()
-		rec, ok := w.seen[robot]
-		changed := w.changed
-		w.mu.Unlock()
-		if ok && is(rec) {
+		st, _ := s.svc.dispatcher.Status(robot)
+		if is(st) {
 			return
 		}
 		select {
-		case <-changed:
+		case <-w.poked:
 		case <-timeout.C:
-			t.Fatalf("robot %s did not come to what is awaited; its record: %+v", robot, rec)
+			t.Fatalf("robot %s did not come to what is awaited; it is %+v", robot, st)
 		}
 	}
 }

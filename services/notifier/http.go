@@ -51,6 +51,9 @@ func NewHTTPHandler(ctx context.Context, conn *grpc.ClientConn) (http.Handler, e
 				writeError(r.Context(), mux, nil, w, r, err)
 				return
 			}
+			if streams(r) {
+				w = newStream(w)
+			}
 			next(w, r, path)
 		}
 	}
@@ -61,6 +64,7 @@ func NewHTTPHandler(ctx context.Context, conn *grpc.ClientConn) (http.Handler, e
 		}}),
 		runtime.WithErrorHandler(writeError),
 		runtime.WithRoutingErrorHandler(writeRoutingError),
+		runtime.WithStreamErrorHandler(streamError),
 		runtime.WithMiddlewares(checked),
 		// A POST is a POST, whatever its headers say.
 		runtime.WithDisablePathLengthFallback(),
@@ -101,16 +105,16 @@ func (j wholeJSON) NewDecoder(r io.Reader) runtime.Decoder {
 // be read, gets the same form, and what was not made for callers does not get out.
 func writeError(ctx context.Context, mux *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
 	if fault.Reason(err) == notifierv1.ErrorReason_ERROR_REASON_UNSPECIFIED {
-		err = layerFault(r, status.Convert(err))
+		err = layerFault(r.Method, status.Convert(err))
 	}
 	runtime.DefaultHTTPErrorHandler(ctx, mux, &runtime.JSONPb{}, w, r, err)
 }
 
 // layerFault words an error that has not come from the service.
-func layerFault(r *http.Request, st *status.Status) error {
+func layerFault(method string, st *status.Status) error {
 	msg := st.Message()
 	switch {
-	case strings.Contains(msg, "http: request body too large"), st.Code() == codes.ResourceExhausted && r.Method == http.MethodPost:
+	case strings.Contains(msg, "http: request body too large"), st.Code() == codes.ResourceExhausted && method == http.MethodPost:
 		return &runtime.HTTPStatusError{HTTPStatus: http.StatusRequestEntityTooLarge, Err: fault.New(codes.ResourceExhausted,
 			notifierv1.ErrorReason_ERROR_REASON_INVALID_REQUEST, "the request is larger than 4 MiB")}
 	case st.Code() == codes.Canceled, st.Code() == codes.DeadlineExceeded:
@@ -141,13 +145,23 @@ func jsonFault(msg string) error {
 	return fault.Invalid("", "the body can't be read: "+msg)
 }
 
+// isAction says whether path ends in a custom method that changes something.
+func isAction(path string) bool {
+	for _, action := range []string{":redeliver", ":pause", ":resume"} {
+		if strings.HasSuffix(path, action) {
+			return true
+		}
+	}
+	return false
+}
+
 func writeRoutingError(ctx context.Context, mux *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int) {
 	err := fault.New(codes.NotFound, notifierv1.ErrorReason_ERROR_REASON_NO_SUCH_PATH,
 		"nothing is served at this path: see /v1/robots, /v1/notifications, /v1/robots/{robot}/deliveries")
 	switch code {
 	case http.StatusMethodNotAllowed:
 		allowed := http.MethodGet
-		if strings.HasPrefix(r.URL.Path, "/v1/notifications") {
+		if strings.HasPrefix(r.URL.Path, "/v1/notifications") || isAction(r.URL.Path) {
 			allowed = http.MethodPost
 		}
 		w.Header().Set("Allow", allowed)

@@ -132,6 +132,8 @@ func TestHTTPNamesTheMethodThatIsAllowed(t *testing.T) {
 	s := start(t, plan{idle: true})
 	for path, want := range map[string]string{
 		"/v1/notifications": "POST", "/v1/notifications:preview": "POST", "/v1/robots": "GET", "/v1/robots/plain/deliveries": "GET",
+		"/v1/robots/plain/deliveries:watch": "GET", "/v1/robots/plain/deliveries/1:redeliver": "POST",
+		"/v1/robots/plain:pause": "POST", "/v1/robots/plain:resume": "POST",
 	} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, s.http.URL+path, nil)
 		if err != nil {

@@ -7,8 +7,8 @@ package notifier
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,6 +18,7 @@ import (
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
 	"gitee.com/belfry/belfry/pkg/dingtalk"
 	"gitee.com/belfry/belfry/services/notifier/delivery"
+	"gitee.com/belfry/belfry/services/notifier/journal"
 	"gitee.com/belfry/belfry/services/notifier/render"
 )
 
@@ -35,6 +36,12 @@ type Journal interface {
 	// Backlog returns how many of the robot's notifications lie beyond after, and when the oldest of
 	// them was accepted.
 	Backlog(ctx context.Context, robot string, after uint64) (uint64, time.Time, error)
+	// Head returns the position after all changes so far.
+	Head(ctx context.Context) (journal.Position, error)
+	// Changes returns up to max changes of the deliveries of robot ("" for all) that came after a position:
+	// those accepted before those ended. next is where to go on; nothing more is to be had for now where it
+	// equals after. The error for a position too old is journal.ErrPositionExpired.
+	Changes(ctx context.Context, robot string, after journal.Position, max int) (changes []journal.Change, next journal.Position, err error)
 	// Healthy returns nil when the journal can be written.
 	Healthy(ctx context.Context) error
 }
@@ -46,7 +53,9 @@ type Options struct {
 	Config  *configv1.Notifier
 	Journal Journal
 	Sender  delivery.Sender
-	Log     *zap.Logger
+	// Owner says which robots are this process's to deliver for, where several share the journal; nil: all.
+	Owner delivery.Owner
+	Log   *zap.Logger
 	// Metrics is where the service's metrics are registered.
 	Metrics prometheus.Registerer
 }
@@ -61,9 +70,10 @@ type Service struct {
 	dispatcher *delivery.Dispatcher
 	log        *zap.Logger
 	metrics    *metrics
-	// waits ends when nobody is to wait for outcomes any more.
-	waits    context.Context
-	endWaits context.CancelFunc
+	watchers   watchers
+	// waits ends when nobody is to wait for outcomes any more, watches when nobody is to watch.
+	waits, watches       context.Context
+	endWaits, endWatches context.CancelFunc
 }
 
 // New makes the service; nothing is delivered until Run.
@@ -74,19 +84,25 @@ func New(opts Options) (*Service, error) {
 	}
 	s := &Service{journal: opts.Journal, renderer: render.New(), log: opts.Log}
 	s.waits, s.endWaits = context.WithCancel(context.Background())
-	if s.metrics, err = newMetrics(opts.Metrics); err != nil {
-		return nil, err
-	}
+	s.watches, s.endWatches = context.WithCancel(context.Background())
+	s.metrics = newMetrics(s)
 	s.dispatcher, err = delivery.New(delivery.Options{
-		Journal:  opts.Journal,
-		Sender:   opts.Sender,
-		Renderer: s.renderer,
-		Robots:   robots,
-		MaxAge:   opts.Config.GetMaxAge().AsDuration(),
-		Log:      opts.Log,
-		Observe:  s.metrics.attempted,
+		Journal:    opts.Journal,
+		Sender:     opts.Sender,
+		Renderer:   s.renderer,
+		Robots:     robots,
+		Allowances: allowancesOf(opts.Config),
+		Owner:      opts.Owner,
+		MaxAge:     opts.Config.GetMaxAge().AsDuration(),
+		Log:        opts.Log,
+		Observe:    s.metrics.attempted,
+		Changed:    s.watchers.poke,
 	})
 	if err != nil {
+		return nil, err
+	}
+	// Registered last: from then on it may be asked.
+	if err := opts.Metrics.Register(s.metrics); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -94,13 +110,26 @@ func New(opts Options) (*Service, error) {
 
 // Run delivers until ctx ends, and returns at most delivery.Grace later. It is called once.
 func (s *Service) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { s.metrics.sample(ctx) })
 	s.dispatcher.Run(ctx)
+	wg.Wait()
+	s.EndWaits()
+	s.watchers.senders.Wait()
 	return nil
 }
 
+// EndWatches ends every stream of WatchDeliveries with SHUTTING_DOWN, now and from now on. It is for the very
+// beginning of a shutdown: the doors wait for streams that don't end. Calling it again does nothing.
+func (s *Service) EndWatches() { s.endWatches() }
+
 // EndWaits has every Notify that waits for an outcome answer with the state as it is, now and from now on.
-// It is for the beginning of a shutdown, which would cut such callers off; calling it again does nothing.
-func (s *Service) EndWaits() { s.endWaits() }
+// It is for the beginning of a shutdown, which would cut such callers off; calling it again does nothing. It
+// ends the streams of WatchDeliveries as well.
+func (s *Service) EndWaits() {
+	s.endWaits()
+	s.endWatches()
+}
 
 // Ready returns nil when notifications can be accepted.
 func (s *Service) Ready(ctx context.Context) error {
@@ -113,63 +142,43 @@ func (s *Service) Ready(ctx context.Context) error {
 func robotsOf(cfg *configv1.Notifier) ([]delivery.Robot, error) {
 	robots := make([]delivery.Robot, 0, len(cfg.GetRobots()))
 	for _, r := range cfg.GetRobots() {
-		webhook, err := dingtalk.NewRobot(r.GetWebhook(), r.GetSecret())
+		members, err := membersOf(r)
 		if err != nil {
 			return nil, fmt.Errorf("robot %s: %w", r.GetName(), err)
 		}
 		robots = append(robots, delivery.Robot{
 			Name:                 r.GetName(),
-			Webhook:              webhook,
+			Members:              members,
 			Keywords:             r.GetKeywords(),
 			RejectMissingKeyword: r.GetMissingKeyword() == "REJECT",
 			Locale:               r.GetLocale(),
+			Allowance:            r.GetAllowance(),
 		})
 	}
 	return robots, nil
 }
 
-// metrics are the service's counters. Labels are closed sets: robots of the configuration, classes of
-// package dingtalk.
-type metrics struct {
-	notifications *prometheus.CounterVec
-	attempts      *prometheus.CounterVec
-	items         prometheus.Histogram
+// membersOf returns the robots of r's group: itself and those of its more.
+func membersOf(r *configv1.Robot) ([]delivery.Member, error) {
+	first, err := dingtalk.NewRobot(r.GetWebhook(), r.GetSecret())
+	if err != nil {
+		return nil, err
+	}
+	members := []delivery.Member{{ID: first.Identity(), Webhook: first}}
+	for i, m := range r.GetMore() {
+		webhook, err := dingtalk.NewRobot(m.GetWebhook(), m.GetSecret())
+		if err != nil {
+			return nil, fmt.Errorf("more[%d]: %w", i, err)
+		}
+		members = append(members, delivery.Member{ID: webhook.Identity(), Webhook: webhook})
+	}
+	return members, nil
 }
 
-func newMetrics(reg prometheus.Registerer) (*metrics, error) {
-	m := &metrics{
-		notifications: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "belfry_notifier_notifications_total",
-			Help: "Notifications taken by Notify, by robot and by result: accepted or duplicate.",
-		}, []string{"robot", "result"}),
-		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "belfry_notifier_attempts_total",
-			Help: "Calls to DingTalk, by robot and by class of answer.",
-		}, []string{"robot", "class"}),
-		items: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name:    "belfry_notifier_message_items",
-			Help:    "How many notifications a delivered message carried.",
-			Buckets: []float64{1, 2, 5, 10, 20, 50, 100, 200},
-		}),
+func allowancesOf(cfg *configv1.Notifier) []delivery.Allowance {
+	var all []delivery.Allowance
+	for _, a := range cfg.GetAllowances() {
+		all = append(all, delivery.Allowance{Name: a.GetName(), PerMonth: int(a.GetPerMonth()), MaxWait: a.GetMaxWait().AsDuration()})
 	}
-	var errs []error
-	for _, c := range []prometheus.Collector{m.notifications, m.attempts, m.items} {
-		errs = append(errs, reg.Register(c))
-	}
-	return m, errors.Join(errs...)
-}
-
-func (m *metrics) attempted(a delivery.Attempt) {
-	m.attempts.WithLabelValues(a.Robot, a.Class).Inc()
-	if a.Class == "ok" {
-		m.items.Observe(float64(a.Items))
-	}
-}
-
-func (m *metrics) accepted(robot string, duplicate bool) {
-	result := "accepted"
-	if duplicate {
-		result = "duplicate"
-	}
-	m.notifications.WithLabelValues(robot, result).Inc()
+	return all
 }

@@ -9,6 +9,8 @@ import (
 
 	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventv1 "gitee.com/belfry/belfry/gen/belfry/event/v1"
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
@@ -28,38 +30,29 @@ const (
 
 // Notify implements NotifierService. Every robot is checked before anything is stored for any of them.
 func (s *Service) Notify(ctx context.Context, req *notifierv1.NotifyRequest) (*notifierv1.NotifyResponse, error) {
-	now := time.Now()
+	accepted, err := acceptTime(req.GetAcceptTime(), time.Now())
+	if err != nil {
+		return nil, err
+	}
 	ns := make([]delivery.Notification, len(req.GetRobots()))
 	for i, name := range req.GetRobots() {
-		robot, err := s.robot(name)
-		if err != nil {
+		ns[i] = delivery.Notification{
+			Robot: name, RequestID: req.GetRequestId(), CreateTime: accepted,
+			Event: req.GetEvent(), Message: req.GetMessage(), Urgent: req.GetUrgent(),
+		}
+		refused, err := s.inspect(ns[i])
+		if err != nil && (refused == nil || !req.GetKeepRefused()) {
 			return nil, err
 		}
-		ns[i] = delivery.Notification{
-			Robot: name, RequestID: req.GetRequestId(), CreateTime: now,
-			Event: req.GetEvent(), Message: req.GetMessage(),
-		}
-		if _, err := s.renderer.Inspect(robot, ns[i]); err != nil {
-			return nil, refusal(name, content(req.GetEvent()), err)
-		}
+		ns[i].Refusal = refused
 	}
-
-	actx, cancel := context.WithTimeout(ctx, appendTimeout)
-	receipts, err := s.journal.Append(actx, ns)
-	cancel()
+	receipts, err := s.append(ctx, ns)
 	if err != nil {
-		if ctx.Err() == nil {
-			s.log.Error("journal refused a notification", zap.String("request_id", req.GetRequestId()), zap.Error(err))
-		}
-		return nil, journalFault(err)
+		return nil, err
 	}
-
 	resp := &notifierv1.NotifyResponse{Duplicate: true}
-	for i, r := range receipts {
-		ns[i].Seq = r.Seq
+	for _, r := range receipts {
 		resp.Duplicate = resp.Duplicate && r.Duplicate
-		s.metrics.accepted(ns[i].Robot, r.Duplicate)
-		s.dispatcher.Wake(ns[i].Robot)
 	}
 	if wait := req.GetWait().AsDuration(); wait > 0 {
 		wctx, cancel := context.WithTimeout(ctx, wait)
@@ -70,24 +63,83 @@ func (s *Service) Notify(ctx context.Context, req *notifierv1.NotifyRequest) (*n
 		stop()
 		cancel()
 	}
-	rctx, cancel := context.WithTimeout(ctx, readTimeout)
+	resp.Deliveries = s.stored(ctx, ns, receipts)
+	return resp, nil
+}
+
+// acceptTime is when a notification counts as accepted that comes at now.
+func acceptTime(t *timestamppb.Timestamp, now time.Time) (time.Time, error) {
+	if t == nil {
+		return now, nil
+	}
+	if err := t.CheckValid(); err != nil {
+		return now, fault.Invalid("accept_time", "it is no time between the years 1 and 9999")
+	}
+	if at := t.AsTime(); at.Before(now) {
+		return at, nil
+	}
+	return now, nil
+}
+
+// inspect returns why n can't be told, as the error for the caller. Where keep_refused may make a dead letter
+// of it, refused is what that says.
+func (s *Service) inspect(n delivery.Notification) (refused *delivery.Failure, err error) {
+	robot, err := s.robot(n.Robot)
+	if err != nil {
+		return &delivery.Failure{
+			Reason: notifierv1.ErrorReason_ERROR_REASON_ROBOT_NOT_FOUND, Verdict: delivery.MendConfiguration,
+			Message: status.Convert(err).Message(),
+		}, err
+	}
+	if _, err = s.renderer.Inspect(robot, n); err == nil {
+		return nil, nil
+	}
+	if reason, message := explain(n.Robot, err); reason != notifierv1.ErrorReason_ERROR_REASON_INVALID_REQUEST {
+		refused = &delivery.Failure{Reason: reason, Message: message, Verdict: delivery.MendMessage}
+	}
+	return refused, refusal(n.Robot, content(n.Event), err)
+}
+
+// append makes ns durable, all or none, and sets their Seq. Its errors are for the caller.
+func (s *Service) append(ctx context.Context, ns []delivery.Notification) ([]delivery.Receipt, error) {
+	actx, cancel := context.WithTimeout(ctx, appendTimeout)
+	defer cancel()
+	receipts, err := s.journal.Append(actx, ns)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.log.Error("journal refused a notification", zap.String("request_id", ns[0].RequestID), zap.Error(err))
+		}
+		return nil, journalFault(err)
+	}
+	for i, r := range receipts {
+		ns[i].Seq = r.Seq
+		_, known := s.dispatcher.Robot(ns[i].Robot)
+		s.metrics.accepted(ns[i].Robot, known, r.Duplicate)
+	}
+	return receipts, nil
+}
+
+// stored tells how ns are that were appended. It never fails: they are durable, and an error would say
+// otherwise.
+func (s *Service) stored(ctx context.Context, ns []delivery.Notification, receipts []delivery.Receipt) []*notifierv1.Delivery {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	for i, r := range receipts {
 		if r.Duplicate {
 			// What the first request asked for is what is on its way, whatever this one says.
-			if first, err := s.journal.Get(rctx, ns[i].Robot, r.Seq); err == nil {
+			if first, err := s.journal.Get(ctx, ns[i].Robot, r.Seq); err == nil {
 				ns[i] = first
 			}
 		}
 	}
-	if resp.Deliveries, err = s.deliveries(rctx, ns); err != nil {
-		// They are durable all the same, and an error would say otherwise.
-		s.log.Warn("state of accepted deliveries can't be read", zap.String("request_id", req.GetRequestId()), zap.Error(err))
+	ds, err := s.deliveries(ctx, ns)
+	if err != nil {
+		s.log.Warn("state of accepted deliveries can't be read", zap.String("request_id", ns[0].RequestID), zap.Error(err))
 		for _, n := range ns {
-			resp.Deliveries = append(resp.Deliveries, deliveryOf(n, nil, nil))
+			ds = append(ds, deliveryOf(n, delivery.Status{}, nil))
 		}
 	}
-	return resp, nil
+	return ds
 }
 
 // Preview implements NotifierService.
@@ -126,7 +178,7 @@ func (s *Service) preview(robot delivery.Robot, event *eventv1.Event, message *n
 	}
 	if err != nil {
 		reason, message := explain(robot.Name, err)
-		p.Failure = &notifierv1.Failure{Reason: reason.String(), Message: message}
+		p.Failure = failure(robot.Locale, &delivery.Failure{Reason: reason, Message: message, Verdict: delivery.MendMessage})
 	}
 	return p, nil
 }
@@ -180,6 +232,10 @@ func refusal(robot, field string, err error) error {
 
 func journalFault(err error) error {
 	message := "the journal could not make it durable; repeat with the same request_id"
+	if errors.Is(err, journal.ErrTooLarge) {
+		return fault.New(codes.InvalidArgument, notifierv1.ErrorReason_ERROR_REASON_MESSAGE_TOO_LARGE,
+			"the event or message is larger than the journal takes: leave out some of it")
+	}
 	if errors.Is(err, journal.ErrFull) {
 		message = "the journal is full and takes nothing new until older notifications have aged out or it is given more room (notifier.store.embedded.max_bytes); repeat later with the same request_id"
 	}

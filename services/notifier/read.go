@@ -1,6 +1,7 @@
 package notifier
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -37,35 +38,59 @@ const (
 	scanStep  = 200
 	// readTimeout bounds how long a question to the journal may take.
 	readTimeout = 10 * time.Second
-	// maxRobotName is the most characters that a robot's name has.
-	maxRobotName = 63
 )
 
 // GetDelivery implements NotifierService.
 func (s *Service) GetDelivery(ctx context.Context, req *notifierv1.GetDeliveryRequest) (*notifierv1.GetDeliveryResponse, error) {
-	robot, number, _ := strings.Cut(strings.TrimPrefix(req.GetName(), "robots/"), "/deliveries/")
-	seq, err := strconv.ParseUint(number, 10, 64)
-	if err != nil {
-		return nil, fault.Invalid("name", "it is to end in a delivery's number")
-	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	n, err := s.journal.Get(ctx, robot, seq)
-	switch {
-	case errors.Is(err, journal.ErrNotFound):
-		if _, err := s.robot(robot); err != nil {
-			return nil, err
-		}
-		return nil, fault.New(codes.NotFound, notifierv1.ErrorReason_ERROR_REASON_DELIVERY_NOT_FOUND,
-			"there is no such delivery, or it is older than the journal keeps", "name", req.GetName())
-	case err != nil:
-		return nil, s.unreadable(err)
+	n, err := s.notification(ctx, req.GetName())
+	if err != nil {
+		return nil, err
 	}
 	ds, err := s.deliveries(ctx, []delivery.Notification{n})
 	if err != nil {
 		return nil, s.unreadable(err)
 	}
 	return &notifierv1.GetDeliveryResponse{Delivery: ds[0]}, nil
+}
+
+// notification returns that of the delivery of that name, or the error for the caller.
+func (s *Service) notification(ctx context.Context, name string) (delivery.Notification, error) {
+	robot, number, _ := strings.Cut(strings.TrimPrefix(name, "robots/"), "/deliveries/")
+	seq, err := strconv.ParseUint(number, 10, 64)
+	if err != nil {
+		return delivery.Notification{}, fault.Invalid("name", "it is to end in a delivery's number")
+	}
+	n, err := s.journal.Get(ctx, robot, seq)
+	switch {
+	case errors.Is(err, journal.ErrNotFound):
+		if err := s.known(ctx, robot); err != nil {
+			return n, err
+		}
+		return n, fault.New(codes.NotFound, notifierv1.ErrorReason_ERROR_REASON_DELIVERY_NOT_FOUND,
+			"there is no such delivery, or it is older than the journal keeps", "name", name)
+	case err != nil:
+		return n, s.unreadable(err)
+	}
+	return n, nil
+}
+
+// known returns nil for a robot that is configured, or of which the journal still holds something, and
+// otherwise the error for the caller.
+func (s *Service) known(ctx context.Context, robot string) error {
+	_, err := s.robot(robot)
+	if err == nil {
+		return nil
+	}
+	ns, _, lerr := s.journal.List(ctx, robot, 0, 1)
+	switch {
+	case lerr != nil:
+		return s.unreadable(lerr)
+	case len(ns) == 0:
+		return err
+	}
+	return nil
 }
 
 // cursor is what a page token holds: where to go on, and what the first page asked for.
@@ -149,7 +174,7 @@ func (s *Service) ListDeliveries(ctx context.Context, req *notifierv1.ListDelive
 		}
 	}
 	if len(resp.GetDeliveries()) == 0 && req.GetPageToken() == "" && robot != "" && at.Before == 0 {
-		if _, err := s.robot(robot); err != nil {
+		if err := s.known(ctx, robot); err != nil {
 			return nil, err
 		}
 	}
@@ -160,11 +185,10 @@ func (s *Service) ListDeliveries(ctx context.Context, req *notifierv1.ListDelive
 // deliveries tells how each of ns is. The lanes are asked first and the journal then: a lane moves its
 // cursor only after the outcome is written, so what is behind the cursor has one.
 func (s *Service) deliveries(ctx context.Context, ns []delivery.Notification) ([]*notifierv1.Delivery, error) {
-	sending := make(map[string]*delivery.Intent)
+	lanes := make(map[string]delivery.Status)
 	for _, n := range ns {
-		if _, ok := sending[n.Robot]; !ok {
-			status, _ := s.dispatcher.Status(n.Robot)
-			sending[n.Robot] = status.Sending
+		if _, ok := lanes[n.Robot]; !ok {
+			lanes[n.Robot], _ = s.dispatcher.Status(n.Robot)
 		}
 	}
 	outcomes, err := s.journal.Outcomes(ctx, ns)
@@ -173,33 +197,37 @@ func (s *Service) deliveries(ctx context.Context, ns []delivery.Notification) ([
 	}
 	ds := make([]*notifierv1.Delivery, len(ns))
 	for i, n := range ns {
-		ds[i] = deliveryOf(n, sending[n.Robot], outcomes[i])
+		ds[i] = deliveryOf(n, lanes[n.Robot], outcomes[i])
 	}
 	return ds, nil
 }
 
-// deliveryOf tells how n is, whose robot sends in, or nothing, and which ended with out, or has not.
-func deliveryOf(n delivery.Notification, in *delivery.Intent, out *delivery.Outcome) *notifierv1.Delivery {
+// deliveryOf tells how n is, whose robot is as st, and which ended with out, or has not.
+func deliveryOf(n delivery.Notification, st delivery.Status, out *delivery.Outcome) *notifierv1.Delivery {
 	d := &notifierv1.Delivery{
-		Name:       deliveryName(n.Robot, n.Seq),
-		State:      statePending,
-		RequestId:  n.RequestID,
-		CreateTime: timestamppb.New(n.CreateTime),
-		Title:      render.Title(n),
+		Name:         deliveryName(n.Robot, n.Seq),
+		State:        statePending,
+		RequestId:    requestID(n),
+		CreateTime:   timestamppb.New(n.CreateTime),
+		Title:        render.Title(n),
+		RedeliveryOf: n.RedeliveryOf,
+		Urgent:       n.Urgent,
 	}
-	switch {
-	case out != nil:
+	if out != nil {
 		d.State = stateDelivered
 		if !out.Delivered {
 			d.State = stateDead
-			d.Failure = failure(out.Failure)
+			d.Failure = failure(st.Robot.Locale, out.Failure)
 		}
 		d.EndTime = timestamppb.New(out.Time)
 		d.Attempts = int32(out.Attempts)
 		if out.UUID != "" {
 			d.Message = &notifierv1.SentMessage{Uuid: out.UUID, Items: int32(out.Items)}
 		}
-	case in != nil && in.First <= n.Seq && n.Seq <= in.Last:
+		return d
+	}
+	d.Failure = failure(st.Robot.Locale, cmp.Or(n.Refusal, st.Waiting))
+	if in := st.Sending; in != nil && in.First <= n.Seq && n.Seq <= in.Last {
 		d.State = stateSending
 		d.Attempts = int32(in.Attempts)
 		d.Message = &notifierv1.SentMessage{Uuid: in.UUID, Items: int32(in.Items)}
@@ -211,103 +239,14 @@ func deliveryName(robot string, seq uint64) string {
 	return fmt.Sprintf("robots/%s/deliveries/%d", robot, seq)
 }
 
-func failure(f *delivery.Failure) *notifierv1.Failure {
+// failure says f in the language of locale; nil for nil.
+func failure(locale string, f *delivery.Failure) *notifierv1.Failure {
 	if f == nil {
 		return nil
 	}
-	return &notifierv1.Failure{Reason: f.Reason.String(), Message: f.Message, Errcode: int32(f.Errcode)}
-}
-
-// GetRobot implements RobotService.
-func (s *Service) GetRobot(ctx context.Context, req *notifierv1.GetRobotRequest) (*notifierv1.GetRobotResponse, error) {
-	name := strings.TrimPrefix(req.GetName(), "robots/")
-	if _, err := s.robot(name); err != nil {
-		return nil, err
+	return &notifierv1.Failure{
+		Reason: f.Reason.String(), Message: render.Explain(locale, *f), Errcode: int32(f.Errcode), Verdict: string(f.Verdict),
 	}
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	r, err := s.robotState(ctx, name)
-	if err != nil {
-		return nil, s.unreadable(err)
-	}
-	return &notifierv1.GetRobotResponse{Robot: r}, nil
-}
-
-// ListRobots implements RobotService. A page token is the last name of the page before.
-func (s *Service) ListRobots(ctx context.Context, req *notifierv1.ListRobotsRequest) (*notifierv1.ListRobotsResponse, error) {
-	size := int(req.GetPageSize())
-	if size == 0 {
-		size = defaultPageSize
-	}
-	after, err := base64.RawURLEncoding.DecodeString(req.GetPageToken())
-	if err != nil || len(after) > maxRobotName || strings.Trim(string(after), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-		return nil, fault.Invalid("page_token", "it is not a token of an earlier answer")
-	}
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	resp := &notifierv1.ListRobotsResponse{}
-	for _, name := range s.dispatcher.Robots() {
-		if name <= string(after) {
-			continue
-		}
-		if n := len(resp.GetRobots()); n == size {
-			last := strings.TrimPrefix(resp.GetRobots()[n-1].GetName(), "robots/")
-			resp.NextPageToken = base64.RawURLEncoding.EncodeToString([]byte(last))
-			break
-		}
-		r, err := s.robotState(ctx, name)
-		if err != nil {
-			return nil, s.unreadable(err)
-		}
-		resp.Robots = append(resp.Robots, r)
-	}
-	return resp, nil
-}
-
-func (s *Service) robotState(ctx context.Context, name string) (*notifierv1.Robot, error) {
-	st, _ := s.dispatcher.Status(name)
-	if st.Cursor == 0 {
-		// The lane may not have read its record yet; it does so when it starts.
-		rec, err := s.journal.Lane(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		st.Cursor = rec.Cursor
-	}
-	backlog, oldest, err := s.journal.Backlog(ctx, name, st.Cursor)
-	if err != nil {
-		return nil, err
-	}
-	r := &notifierv1.Robot{
-		Name:           "robots/" + name,
-		State:          "ACTIVE",
-		Locale:         st.Robot.Locale,
-		Keywords:       st.Robot.Keywords,
-		MissingKeyword: "APPEND",
-		Signed:         st.Robot.Webhook.Signed(),
-		Backlog:        int64(backlog),
-		BudgetLimit:    int32(st.BudgetLimit),
-		BudgetLeft:     int32(st.BudgetLeft),
-	}
-	if st.Robot.RejectMissingKeyword {
-		r.MissingKeyword = "REJECT"
-	}
-	if backlog > 0 {
-		r.OldestCreateTime = timestamppb.New(oldest)
-	}
-	if st.MutedUntil.After(time.Now()) {
-		r.State = "MUTED"
-		r.MuteEndTime = timestamppb.New(st.MutedUntil)
-	}
-	if sus := st.Suspension; sus != nil {
-		r.State = "SUSPENDED"
-		r.Suspension = &notifierv1.Suspension{
-			Failure:   failure(&sus.Failure),
-			StartTime: timestamppb.New(sus.Since),
-			ProbeTime: timestamppb.New(sus.NextProbe),
-		}
-	}
-	return r, nil
 }
 
 func (s *Service) unreadable(err error) error {

@@ -39,6 +39,11 @@ func NewGRPCServer(s *Service) (*grpc.Server, *health.Server) {
 			recovery.UnaryServerInterceptor(recovery.WithRecoveryHandlerContext(s.recovered)),
 			validate,
 		),
+		grpc.ChainStreamInterceptor(
+			s.sealStream,
+			recovery.StreamServerInterceptor(recovery.WithRecoveryHandlerContext(s.recovered)),
+			validateStream,
+		),
 	)
 	notifierv1.RegisterNotifierServiceServer(srv, s)
 	notifierv1.RegisterRobotServiceServer(srv, s)
@@ -54,12 +59,33 @@ func NewGRPCServer(s *Service) (*grpc.Server, *health.Server) {
 // validate refuses what breaks a rule of the schema. The ready-made interceptor of go-grpc-middleware
 // would do, but for its errors: they have neither an ErrorInfo nor a BadRequest.
 func validate(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	if m, ok := req.(proto.Message); ok {
-		if err := protovalidate.Validate(m); err != nil {
-			return nil, fault.InvalidRequest(err)
-		}
+	if err := valid(req); err != nil {
+		return nil, err
 	}
 	return handler(ctx, req)
+}
+
+func valid(req any) error {
+	if m, ok := req.(proto.Message); ok {
+		if err := protovalidate.Validate(m); err != nil {
+			return fault.InvalidRequest(err)
+		}
+	}
+	return nil
+}
+
+// validateStream is validate for what comes on streams.
+func validateStream(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	return handler(srv, validated{ss})
+}
+
+type validated struct{ grpc.ServerStream }
+
+func (v validated) RecvMsg(m any) error {
+	if err := v.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	return valid(m)
 }
 
 func (s *Service) recovered(_ context.Context, p any) error {
@@ -74,13 +100,24 @@ func internal() error {
 // seal lets no error out that was not made for callers.
 func (s *Service) seal(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	resp, err := handler(ctx, req)
-	if err == nil || fault.Reason(err) != notifierv1.ErrorReason_ERROR_REASON_UNSPECIFIED ||
-		!strings.HasPrefix(info.FullMethod, "/belfry.") {
-		return resp, err
+	if err = s.sealed(ctx, info.FullMethod, err); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// sealStream is seal for streams.
+func (s *Service) sealStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	return s.sealed(ss.Context(), info.FullMethod, handler(srv, ss))
+}
+
+func (s *Service) sealed(ctx context.Context, method string, err error) error {
+	if err == nil || fault.Reason(err) != notifierv1.ErrorReason_ERROR_REASON_UNSPECIFIED || !strings.HasPrefix(method, "/belfry.") {
+		return err
 	}
 	if ctx.Err() != nil {
-		return nil, status.FromContextError(ctx.Err()).Err()
+		return status.FromContextError(ctx.Err()).Err()
 	}
-	s.log.Error("an internal error was kept from the caller", zap.String("method", info.FullMethod), zap.Error(err))
-	return nil, internal()
+	s.log.Error("an internal error was kept from the caller", zap.String("method", method), zap.Error(err))
+	return internal()
 }

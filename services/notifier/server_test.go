@@ -160,6 +160,23 @@ func TestAPanicIsAnsweredOverBothDoorsAndDoesNotEndTheServer(t *testing.T) {
 	}
 }
 
+func TestAPanicInAStreamIsAnswered(t *testing.T) {
+	s := start(t, plan{idle: true, fault: func(op string) (bool, error) {
+		if op == "Changes" {
+			panic("the sky falls")
+		}
+		return true, nil
+	}})
+	_, err := s.watching(t, "robots/-", "").Recv()
+	if got := answerOf(t, nil, err); got.Code != "Internal" || got.Reason != "INTERNAL" || strings.Contains(got.Message, "sky") {
+		t.Errorf("a panic ends the stream with %+v", got)
+	}
+	s.svc.watchers.senders.Wait()
+	if n := s.svc.watchers.count(); n != 0 {
+		t.Errorf("%d still watch", n)
+	}
+}
+
 func TestHTTPTellsThatTheNotifierIsAway(t *testing.T) {
 	conn, err := grpc.NewClient("passthrough:///notifier",
 		grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) { return nil, errors.New("127.0.0.1 is away") }),
@@ -207,11 +224,11 @@ func TestMetricsCountWhatWasTakenAndCalled(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]float64{
-		"belfry_notifier_notifications_total accepted plain":    2,
-		"belfry_notifier_notifications_total duplicate plain":   1,
-		"belfry_notifier_attempts_total ok plain":               1,
-		"belfry_notifier_attempts_total message at fault plain": 1,
-		"belfry_notifier_message_items":                         1,
+		"belfry_notifier_notifications_total accepted plain":                 2,
+		"belfry_notifier_notifications_total duplicate plain":                1,
+		"belfry_notifier_attempts_total ok plain ":                           1,
+		"belfry_notifier_attempts_total message at fault plain MEND_MESSAGE": 1,
+		"belfry_notifier_message_items":                                      1,
 	} {
 		if got[name] != want {
 			t.Errorf("%s = %v, want %v; all: %v", name, got[name], want, got)

@@ -1,11 +1,14 @@
 package render
 
 import (
+	"time"
+
 	eventv1 "gitee.com/belfry/belfry/gen/belfry/event/v1"
+	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
 )
 
-// wording is a language. A new one is a new type with these methods and a line in New; the compiler
-// tells what it lacks. Nouns come as phrases, to be put where the language wants them; an empty phrase is
+// wording is a language. A new one is a new type with these methods and a line in wordings; the
+// compiler tells what it lacks. Nouns come as phrases, to be put where the language wants them; an empty phrase is
 // a noun that is not known or not to be said. What a wording writes itself has no Markdown in it.
 type wording interface {
 	// push, tag, issue, pull, comment and ping say who did what where, in one sentence without a full
@@ -47,6 +50,14 @@ type wording interface {
 	// image stands in a text for an image.
 	image() string
 
+	// pushed says in as few words as can be who pushed n commits to a branch.
+	pushed(who, branch phrase, n int) phrase
+	// latest says when the first and the last notification of a digest were accepted, and, as Markdown,
+	// what the last is. The times may be zero, for not known.
+	latest(from, to time.Time, what string) string
+	// clock is the time of day at t in the language's own time zone, with the date where that is another
+	// than now's.
+	clock(t, now time.Time) string
 	// digest is the title of a digest of n notifications: of repo, or of several repositories.
 	digest(n, repositories int, repo phrase) phrase
 	// count says how many of a kind a digest has.
@@ -56,6 +67,20 @@ type wording interface {
 	separator() string
 	colon() string
 	then() string
+	// failure says why something was refused and the one thing to change, without a full stop; errcode is
+	// DingTalk's, for where one reason has several remedies. It is empty for reasons that no delivery and no
+	// robot has.
+	failure(reason notifierv1.ErrorReason, errcode int) string
+	// errcode, detail (in English) and because are added to a failure; because says what kept an expired
+	// notification from being delivered.
+	errcode(n int) string
+	detail(english string) string
+	because(why string) string
+	// perhapsShown is added where the group may have got the notification all the same.
+	perhapsShown() string
+	// mutedUntil says until when a robot is left alone.
+	mutedUntil(until, now time.Time) string
+
 	// elsewhere heads what belongs to no repository, messages what other services sent.
 	elsewhere() string
 	messages() string

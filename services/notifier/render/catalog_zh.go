@@ -296,36 +296,3 @@ func (zh) moreCommits(n int) string {
 func (zh) readOn() string { return "查看全文" }
 
 func (zh) image() string { return "[图片]" }
-
-func (zh) digest(n, repositories int, repo phrase) phrase {
-	count := strconv.Itoa(n)
-	switch {
-	case !repo.isEmpty():
-		return say("{} 有 "+count+" 条动态", repo)
-	case repositories > 1:
-		return lit(strconv.Itoa(repositories) + " 个仓库有 " + count + " 条动态")
-	}
-	return lit(count + " 条动态")
-}
-
-func (zh) count(k counted, n int) string {
-	return [...]string{
-		countPush:    "推送",
-		countTag:     "标签",
-		countIssue:   "Issue",
-		countPull:    "PR",
-		countComment: "评论",
-		countPing:    "测试",
-		countMessage: "消息",
-	}[k] + " " + strconv.Itoa(n)
-}
-
-func (zh) separator() string { return " · " }
-
-func (zh) colon() string { return "：" }
-
-func (zh) then() string { return "；" }
-
-func (zh) elsewhere() string { return "其他" }
-
-func (zh) messages() string { return "消息" }

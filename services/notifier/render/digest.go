@@ -1,7 +1,10 @@
 package render
 
 import (
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	eventv1 "gitee.com/belfry/belfry/gen/belfry/event/v1"
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
@@ -14,13 +17,15 @@ const (
 	maxItems = 200
 	// maxFolded is the size of a caller's message that may stand in a digest, in bytes.
 	maxFolded = 1500
-	// digestTop is room for a digest's title and the counts below its heading.
-	digestTop = 1024
-	// maxDigestSummary and maxDigestExcerpt bound what a line shows of a commit and of a comment, in
-	// characters; maxDigestCommits is how many commits it shows where there is room.
-	maxDigestSummary = 60
-	maxDigestExcerpt = 40
-	maxDigestCommits = 3
+	// digestTop is room for a digest's title, the counts below its heading, and the line with the newest.
+	digestTop = maxTitleBytes + maxLatestBytes + 280
+	// maxTitleBytes and maxLatestBytes bound the title and what the line with the newest says of it,
+	// encoded; maxLatest bounds the latter in characters.
+	maxTitleBytes  = 240
+	maxLatestBytes = 160
+	maxLatest      = 40
+	// timedSpan is the time over which a digest's notifications came from which on each is told with its own.
+	timedSpan = 10 * time.Minute
 )
 
 // foldable returns how many notifications at the beginning of batch can be told together.
@@ -59,7 +64,8 @@ func folds(n delivery.Notification) bool {
 	return false
 }
 
-// digest is a message in the making that tells of several notifications.
+// digest is a message in the making that tells of several notifications. Time runs down the page: within a
+// group in the order of acceptance, and the group in which something happened last is the last one.
 type digest struct {
 	w      wording
 	groups []*group
@@ -67,6 +73,12 @@ type digest struct {
 	counts [countedKinds]int
 	items  int
 	left   int
+	// from is when the first notification in it was accepted, newest is the last.
+	from   time.Time
+	newest delivery.Notification
+	// timed says that each is told with its time; until is the latest that may be.
+	timed bool
+	until time.Time
 }
 
 // group is what belongs together in a digest: what happened in one repository, or messages.
@@ -78,6 +90,7 @@ type group struct {
 
 // entry is one notification.
 type entry struct {
+	// text is as short as can be, so that many fit.
 	text string
 	// rich says more than text, where there is room; may be empty.
 	rich string
@@ -88,10 +101,12 @@ type entry struct {
 // digest tells of as much of batch as there is room for.
 func (r *Renderer) digest(robot delivery.Robot, batch []delivery.Notification) (dingtalk.Message, int) {
 	d := &digest{
-		w:     r.wording(robot),
+		w:     wordingFor(robot.Locale),
 		byKey: make(map[string]*group),
 		left:  maxBody - envelope - digestTop - keywordRoom(robot),
 	}
+	d.until = batch[len(batch)-1].CreateTime
+	d.timed = !batch[0].CreateTime.IsZero() && d.until.Sub(batch[0].CreateTime) >= timedSpan
 	for _, n := range batch {
 		if !d.add(n) {
 			break
@@ -115,10 +130,13 @@ func (d *digest) add(n delivery.Notification) bool {
 		key, g = "message", &group{heading: escape(d.w.messages())}
 		e, kind = entry{text: messageEntry(n.Message), apart: true}, countMessage
 	}
-	cost := jsonLen(paragraphBreak) + jsonLen(e.text)
+	if d.timed {
+		e = e.at(d.w.clock(n.CreateTime, d.until))
+	}
+	cost := jsonLen(lineBreak) + jsonLen(e.text)
 	known, ok := d.byKey[key]
 	if !ok {
-		cost += jsonLen(paragraphBreak) + len("#### ") + jsonLen(g.heading)
+		cost += jsonLen(paragraphBreak) + len("#### ") + jsonLen(g.heading) + groupCount
 		if len(d.groups) == 0 {
 			cost += jsonLen(g.heading) // it stands in the digest's own heading, if it stays alone
 		}
@@ -127,15 +145,24 @@ func (d *digest) add(n delivery.Notification) bool {
 		return false
 	}
 	if !ok {
-		d.groups, d.byKey[key] = append(d.groups, g), g
+		d.byKey[key] = g
 		known = g
+	} else {
+		d.groups = slices.DeleteFunc(d.groups, func(g *group) bool { return g == known })
 	}
+	d.groups = append(d.groups, known)
 	known.entries = append(known.entries, e)
 	d.left -= cost
 	d.counts[kind]++
-	d.items++
+	if d.items++; d.items == 1 {
+		d.from = n.CreateTime
+	}
+	d.newest = n
 	return true
 }
+
+// groupCount is room for the number of entries in a group's heading.
+const groupCount = len(" · 200")
 
 // groupOf returns the group that e belongs to, and what tells it from others.
 func (d *digest) groupOf(e *eventv1.Event) (string, *group) {
@@ -146,10 +173,10 @@ func (d *digest) groupOf(e *eventv1.Event) (string, *group) {
 	return "in " + p[0].text, &group{place: p, heading: p.markup(asHead)}
 }
 
-// enrich says more where there is room for more, from the top.
+// enrich says more where there is room for more, of the newest first.
 func (d *digest) enrich() {
-	for _, g := range d.groups {
-		for i, e := range g.entries {
+	for _, g := range slices.Backward(d.groups) {
+		for i, e := range slices.Backward(g.entries) {
 			if more := jsonLen(e.rich) - jsonLen(e.text); e.rich != "" && more <= d.left {
 				g.entries[i].text = e.rich
 				d.left -= more
@@ -170,20 +197,21 @@ func (d *digest) message() dingtalk.Markdown {
 		place = d.groups[0].place
 	}
 	head := d.w.digest(d.items, repositories, place)
-	counts := ""
+	var counts []string
 	for k, n := range d.counts {
 		if n > 0 {
-			if counts != "" {
-				counts += d.w.separator()
-			}
-			counts += d.w.count(counted(k), n)
+			counts = append(counts, d.w.count(counted(k), n))
 		}
 	}
+	sum := strings.Join(counts, d.w.separator())
 	var b strings.Builder
-	b.WriteString("### " + head.markup(asHead) + paragraphBreak + counts)
+	b.WriteString("### " + head.markup(asHead) + paragraphBreak + sum)
+	if line := d.latest(); line != "" {
+		b.WriteString(lineBreak + line)
+	}
 	for _, g := range d.groups {
 		if len(d.groups) > 1 {
-			b.WriteString(paragraphBreak + "#### " + g.heading)
+			b.WriteString(paragraphBreak + "#### " + g.heading + d.w.separator() + strconv.Itoa(len(g.entries)))
 		}
 		for i, e := range g.entries {
 			if i == 0 || e.apart {
@@ -194,87 +222,36 @@ func (d *digest) message() dingtalk.Markdown {
 			b.WriteString(e.text)
 		}
 	}
-	return dingtalk.Markdown{Title: clip(head.markup(asTitle)+d.w.colon()+counts, maxTitle), Text: b.String()}
+	title := fitted(head.markup(asTitle)+d.w.colon()+sum, maxTitle, maxTitleBytes, nil)
+	return dingtalk.Markdown{Title: title, Text: b.String()}
 }
 
-// eventEntry words an event in one line.
-func eventEntry(w wording, e *eventv1.Event) (entry, counted) {
-	head, err := headline(w, e, false)
-	if err != nil {
-		head = noun(word, e.GetId(), "") // folds lets no such event through
+// latest says over what time the notifications came, and what the newest of them is; it stands last.
+func (d *digest) latest() string {
+	var what phrase
+	if e := d.newest.Event; e != nil {
+		what, _ = headline(d.w, e, len(d.groups) > 1) // on error there is nothing to say of it
+	} else {
+		what = lit(d.w.messages())
 	}
-	line := "- " + head.markup(asLine)
-	var kind counted
-	switch x := e.GetSubject().(type) {
-	case *eventv1.Event_Push:
-		text, rich := pushTail(w, x.Push)
-		if text != "" {
-			text = w.colon() + text
-		}
-		if rich != "" {
-			rich = line + w.colon() + rich
-		}
-		return entry{text: line + text, rich: rich}, countPush
-	case *eventv1.Event_Comment:
-		if lines, _ := excerpt(x.Comment.GetBody(), w.image(), maxDigestExcerpt, 3); len(lines) > 0 {
-			line += w.colon() + escape(strings.Join(lines, " "))
-		}
-		kind = countComment
-	case *eventv1.Event_Tag:
-		kind = countTag
-	case *eventv1.Event_Issue:
-		kind = countIssue
-	case *eventv1.Event_PullRequest:
-		kind = countPull
-	case *eventv1.Event_Ping:
-		kind = countPing
+	said := fitted(what.markup(asTitle), maxLatest, maxLatestBytes, escape)
+	if said == "" || d.items < 2 {
+		return ""
 	}
-	return entry{text: line}, kind
+	return d.w.latest(d.from, d.newest.CreateTime, said)
 }
 
-// pushTail is the first line of a push's newest commit; rich has some more commits' as well.
-func pushTail(w wording, p *eventv1.Push) (text, rich string) {
-	list := newestFirst(p)
-	if len(list) == 0 && p.GetHeadCommit() != nil {
-		list = []*eventv1.Commit{p.GetHeadCommit()}
-	}
-	var b strings.Builder
-	shown := 0
-	for _, c := range list[:min(len(list), maxDigestCommits)] {
-		s := escape(summary(c, maxDigestSummary))
-		if s == "" {
-			continue
+// fitted returns s cut to max characters, and to fewer where those would take more than bytes, encoded. mark
+// makes Markdown of it; nil leaves it plain.
+func fitted(s string, max, bytes int, mark func(string) string) string {
+	for ; max > 0; max -= max/4 + 1 {
+		short := clip(s, max)
+		if mark != nil {
+			short = mark(short)
 		}
-		if shown++; shown == 1 {
-			text = s
-		} else {
-			b.WriteString(w.then())
-		}
-		b.WriteString(s)
-	}
-	if shown < 2 {
-		return text, ""
-	}
-	return text, b.String()
-}
-
-// messageEntry shows a caller's message in full: its text is Markdown already, or is made such.
-func messageEntry(m *notifierv1.Message) string {
-	if md := m.GetMarkdown(); md != nil {
-		text := strings.Trim(md.GetText(), "\r\n")
-		if title := oneLine(md.GetTitle()); !strings.Contains(visible(text), md.GetTitle()) {
-			text = "**" + escape(title) + "**" + paragraphBreak + text
-		}
-		return text
-	}
-	var b strings.Builder
-	for line := range strings.SplitSeq(tame(m.GetText().GetContent()), "\n") {
-		if line = oneLine(line); line != "" {
-			if b.Len() > 0 {
-				b.WriteString(lineBreak)
-			}
-			b.WriteString(escape(line))
+		if jsonLen(short) <= bytes {
+			return short
 		}
 	}
-	return b.String()
+	return ""
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	eventv1 "gitee.com/belfry/belfry/gen/belfry/event/v1"
@@ -90,7 +91,7 @@ func TestADigestShowsEveryNotificationInOrderWithItsLink(t *testing.T) {
 	}
 }
 
-func TestADigestGroupsByRepositoryInTheOrderOfTheFirst(t *testing.T) {
+func TestADigestGroupsByRepositoryWithTheNewestActivityLast(t *testing.T) {
 	in := func(path string) delivery.Notification {
 		e := pushOf(1, 1)
 		e.Repository.Path = path
@@ -112,8 +113,34 @@ func TestADigestGroupsByRepositoryInTheOrderOfTheFirst(t *testing.T) {
 			got = append(got, "你好")
 		}
 	}
-	if want := []string{"z/z", "-", "-", "a/a", "-", "消息", "你好"}; !slices.Equal(got, want) {
+	if want := []string{"a/a", "-", "消息 · 1", "你好", "z/z", "-", "-"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestADigestOfALongTimeTellsEachWithItsTime(t *testing.T) {
+	start := time.Date(2026, 11, 22, 15, 30, 0, 0, time.UTC)
+	for step, want := range map[time.Duration]string{
+		time.Second:      "消息 1  \n最新 23:30：",
+		40 * time.Minute: "消息 1  \n11月22日 23:30 至 00:50 · 最新：",
+	} {
+		batch := []delivery.Notification{ofEvent(pushOf(1, 1)), ofMessage(textMessage("磁盘已满")), ofEvent(pushOf(2, 2))}
+		for i := range batch {
+			batch[i].CreateTime = start.Add(time.Duration(i) * step)
+		}
+		m, used, err := New().Render(delivery.Robot{}, batch)
+		if err != nil || used != 3 {
+			t.Fatalf("used %d, error %v", used, err)
+		}
+		text := m.Content.(dingtalk.Markdown).Text
+		if !strings.Contains(text, want) {
+			t.Errorf("steps of %v: it lacks %q:\n%s", step, want, text)
+		}
+		for _, line := range []string{"- 11月22日 23:30 ", "\n\n00:10\n\n磁盘已满", "- 00:50 "} {
+			if got := strings.Contains(text, line); got != (step == 40*time.Minute) {
+				t.Errorf("steps of %v: it has %q: %v, in\n%s", step, line, got, text)
+			}
+		}
 	}
 }
 
@@ -262,14 +289,15 @@ func TestWhatDoesNotFitIsCountedWithALinkToIt(t *testing.T) {
 	if want := fmt.Sprintf("[… 还有 %d 个提交](%s)", 40-shown, e.GetPush().CompareUrl); !strings.HasSuffix(text, want) {
 		t.Errorf("the text does not end in %q:\n%s", want, text)
 	}
-	// Also where the commits would leave a little, and too little, for that line.
-	for n := range 50 {
-		for i, c := range e.GetPush().Commits {
-			c.Url = "https://gitee.com/" + strings.Repeat("x", 1900+i%2*3*n)
+	// Also where the commits would leave a little, and too little, for that line: the lengths go through
+	// every remainder.
+	for n := range 400 {
+		for _, c := range e.GetPush().Commits {
+			c.Url = "https://gitee.com/" + strings.Repeat("x", 1500+n)
 		}
 		in, err := New().Inspect(delivery.Robot{Name: "team"}, ofEvent(e))
 		if err != nil || in.Size > maxBody || !strings.Contains(in.Message.Content.(dingtalk.Markdown).Text, "[… 还有 ") {
-			t.Errorf("variation %d: %d bytes, error %v", n, in.Size, err)
+			t.Fatalf("with addresses of %d: %d bytes, error %v", 1500+n, in.Size, err)
 		}
 	}
 }

@@ -37,18 +37,19 @@ const (
 	asTitle style = iota // plain text
 	asHead               // Markdown, every noun a link
 	asLine               // Markdown, one link
+	asTerse              // the same, with the nouns cut short
 )
 
-// lengths bounds nouns, in characters: as a title, as a heading, in a digest.
-var lengths = [...][3]int{
-	literal:    {200, 200, 200},
-	word:       {20, 40, 20},
-	person:     {20, 40, 20},
-	repository: {36, 80, 40},
-	ref:        {36, 80, 36},
-	subject:    {60, 120, 60},
-	commits:    {200, 200, 200},
-	remark:     {200, 200, 200},
+// lengths bounds nouns, in characters: as a title, as a heading, in a digest, and in one that is full.
+var lengths = [...][4]int{
+	literal:    {200, 200, 200, 200},
+	word:       {20, 40, 20, 12},
+	person:     {20, 40, 20, 14},
+	repository: {36, 80, 40, 40},
+	ref:        {36, 80, 36, 24},
+	subject:    {60, 120, 60, 30},
+	commits:    {200, 200, 200, 200},
+	remark:     {200, 200, 200, 200},
 }
 
 // maxTitle is the length of a title, in characters: what a phone shows of a notification.
@@ -83,7 +84,7 @@ func (p phrase) title() string { return clip(p.markup(asTitle), maxTitle) }
 
 func (p phrase) markup(s style) string {
 	primary := -1
-	if s == asLine {
+	if s == asLine || s == asTerse {
 		for i, x := range p {
 			if x.kind > person && (primary < 0 || x.kind > p[primary].kind) && target(x.url) != "" {
 				primary = i

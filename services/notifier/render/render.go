@@ -23,30 +23,20 @@ const (
 
 // Renderer is the delivery.Renderer of this module. It keeps no state between calls, and its methods may be
 // called from any goroutine.
-type Renderer struct {
-	wordings map[string]wording
-}
+type Renderer struct{}
 
 var _ delivery.Renderer = (*Renderer)(nil)
 
 // New returns a Renderer that speaks zh-CN. Robots with another locale are answered in zh-CN as well.
-func New() *Renderer {
-	return &Renderer{wordings: map[string]wording{defaultLocale: zh{}}}
-}
-
-func (r *Renderer) wording(robot delivery.Robot) wording {
-	if w, ok := r.wordings[robot.Locale]; ok {
-		return w
-	}
-	return r.wordings[defaultLocale]
-}
+func New() *Renderer { return &Renderer{} }
 
 // Render makes one message of the longest prefix of batch that can be told together, and returns how many
 // notifications that is, at least 1.
 //
 // One notification alone becomes what Inspect shows. Several become a digest: every one of them stands in
 // it, an event as one line with its link, under its repository and in the order of batch, and a message in
-// full. The prefix ends before the first notification that has to go alone, before the 201st, and where
+// full; repositories stand in the order of their newest activity. Lines are short where many are to fit, and
+// say more where there is room; with what came over ten minutes or more stands its time. The prefix ends before the first notification that has to go alone, before the 201st, and where
 // 19,500 bytes are full. Alone go: link, actionCard and feedCard messages, messages with mentions or of
 // more than 1,500 bytes, Markdown that could swallow what follows it (fences, HTML), and whatever could
 // not be told at all. A digest always carries one of the robot's keywords, also where the robot refuses
@@ -136,7 +126,7 @@ func (r *Renderer) single(robot delivery.Robot, n delivery.Notification) (Inspec
 
 // event makes the message of an event alone.
 func (r *Renderer) event(robot delivery.Robot, n delivery.Notification) (dingtalk.Content, error) {
-	w := r.wording(robot)
+	w := wordingFor(robot.Locale)
 	head, err := headline(w, n.Event, true)
 	if err != nil {
 		return nil, err
