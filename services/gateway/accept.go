@@ -29,18 +29,22 @@ type accepted struct {
 	duplicate bool
 	// spooled are the robots whose share of the event is in the spool.
 	spooled []string
-	// refused are the robots for which the notifier will never take it, and why.
+	// refused are the robots that can't tell it, and why.
 	refused []robotRefusal
 }
 
 type robotRefusal struct {
 	robot string
 	*refusal
+	// delivery is the notifier's name for the dead letter that it made of the robot's share; empty where no
+	// robot at all took the event.
+	delivery string
 }
 
-// accept makes the event safe for every robot of h. On nil each of them has it in the notifier or in the
-// spool, or will never have it. An error says that at least one has it in neither, as far as is known; the
-// whole may be repeated then, since the event's id keeps it from being told twice.
+// accept makes the event safe for every robot of h. On nil each of them has it in the notifier, if only as a
+// dead letter, or in the spool; or else the notifier refused it for all of them. An error says that at least
+// one has it in neither, as far as is known; the whole may be repeated then, since the event's id keeps it
+// from being told twice.
 //
 // It works on although the caller may have hung up: Gitee does not send the event again.
 func (g *Gateway) accept(ctx context.Context, requestID string, h *hook, event *eventv1.Event) (accepted, error) {
@@ -55,7 +59,7 @@ func (g *Gateway) accept(ctx context.Context, requestID string, h *hook, event *
 		}
 	}()
 
-	var said notified
+	var said, kept notified
 	var direct []string
 	for _, t := range turns {
 		if !t.spool {
@@ -64,7 +68,11 @@ func (g *Gateway) accept(ctx context.Context, requestID string, h *hook, event *
 	}
 	if len(direct) > 0 {
 		notifyCtx, cancelNotify := context.WithTimeout(ctx, notifyBudget)
-		said = g.notify(notifyCtx, requestID, event, direct)
+		said = g.notify(notifyCtx, requestID, event, direct, false)
+		// The answer will be a yes, so what some robots can't tell must not be in its fine print alone.
+		if never := said.never(); len(never) > 0 && len(never) < len(turns) {
+			kept = g.notify(notifyCtx, requestID, event, never, true)
+		}
 		cancelNotify()
 	}
 
@@ -74,17 +82,22 @@ func (g *Gateway) accept(ctx context.Context, requestID string, h *hook, event *
 			continue
 		}
 		robot := t.lane.robot
-		r := said.refused[robot]
+		r, unkept := said.refused[robot], kept.refused[robot]
 		switch {
 		case r == nil:
 			a.deliveries = append(a.deliveries, said.deliveries[robot])
 			g.lanes.leave(t)
-		case r.verdict == never:
-			a.refused = append(a.refused, robotRefusal{robot, r})
+		case r.verdict == never && unkept == nil:
+			delivery := kept.deliveries[robot]
+			a.refused = append(a.refused, robotRefusal{robot, r, delivery})
 			g.lanes.leave(t)
-			g.log.Error("notify.refused", zap.String("hook", h.name), zap.String("robot", robot),
-				zap.String("event_id", event.GetId()), zap.String("reason", r.reason), zap.String("error", r.message))
+			g.log.Error("notify.refused: the robot can't tell this event", zap.String("hook", h.name),
+				zap.String("robot", robot), zap.String("event_id", event.GetId()), zap.String("dead_letter", delivery),
+				zap.String("reason", r.reason), zap.String("error", r.message))
 		default:
+			if unkept != nil {
+				r = unkept
+			}
 			// At once, so that what arrives from now on does not overtake this one.
 			g.lanes.divert(t)
 			if r.verdict == noRobot {
@@ -98,7 +111,7 @@ func (g *Gateway) accept(ctx context.Context, requestID string, h *hook, event *
 			}
 		}
 	}
-	a.duplicate = len(said.deliveries) > 0 && !said.fresh
+	a.duplicate = len(said.deliveries) > 0 && !said.fresh && !kept.fresh
 
 	var errs []error
 	for _, t := range turns {
@@ -125,7 +138,36 @@ func (g *Gateway) spoolTurn(ctx context.Context, t *turn, event *eventv1.Event) 
 	if err := g.lanes.awaitFirst(ctx, t); err != nil {
 		return fmt.Errorf("waiting for the events before this one: %w", err)
 	}
+	if err := g.overdue(t.lane.robot); err != nil {
+		return err
+	}
 	err = g.spool.Append(ctx, t.lane.robot, data)
 	g.health.note(opAppend, err)
+	if err == nil {
+		g.lanes.noteSpooled(t.lane, time.Now())
+		g.metrics.spooled.Inc()
+	}
 	return err
+}
+
+// overdueError says that a robot's events have waited for too long for another to be taken.
+type overdueError struct {
+	robot string
+	since time.Time
+	limit time.Duration
+}
+
+func (e *overdueError) Error() string {
+	return fmt.Sprintf("events for robot %s have waited since %s, and gateway.spool.max_age is %v: no further ones are "+
+		"taken until the notifier takes these", e.robot, e.since.UTC().Format(time.RFC3339), e.limit)
+}
+
+// overdue returns an *overdueError if the robot's oldest event in the spool has come to its greatest age.
+// It keeps a gateway from promising for weeks what nobody forwards; what waits already stays.
+func (g *Gateway) overdue(robot string) error {
+	oldest := g.lanes.oldestOf(robot)
+	if oldest.IsZero() || time.Since(oldest) < g.maxAge {
+		return nil
+	}
+	return &overdueError{robot, oldest, g.maxAge}
 }

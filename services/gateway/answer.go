@@ -46,11 +46,13 @@ type (
 		Deliveries []string      `json:"deliveries,omitempty"`
 		Refused    []refusedBody `json:"refused,omitempty"`
 	}
-	// refusedBody is a robot that will not tell the event, although others do.
+	// refusedBody is a robot that can't tell the event, although others can.
 	refusedBody struct {
 		Robot   string `json:"robot"`
 		Reason  string `json:"reason"`
 		Message string `json:"message"`
+		// Delivery is the dead letter that stands for it.
+		Delivery string `json:"delivery"`
 	}
 	ignoredBody struct {
 		Ignored string `json:"ignored"`
@@ -85,7 +87,7 @@ func answerTo(event *eventv1.Event, a accepted) answer {
 	body := eventBody{Kind: kindOf(event), Action: actionOf(event), ID: event.GetId()}
 	refused := make([]refusedBody, len(a.refused))
 	for i, r := range a.refused {
-		refused[i] = refusedBody{r.robot, r.reason, r.message}
+		refused[i] = refusedBody{r.robot, r.reason, r.message, r.delivery}
 	}
 	switch {
 	case len(a.spooled) > 0:

@@ -11,11 +11,12 @@
 // answer given fixes their order. As soon as one can't be handed on, it goes into the spool, and so does
 // every later one for the same robot, in order of arrival, until the spool has none of that robot's left.
 // A lane is what keeps this order; there is one for each robot, so that a robot which the notifier does
-// not take never holds up another.
+// not take never holds up another. Only what the notifier refuses altogether, even as a dead letter, loses
+// its place: it is set aside in the spool and tried again every hour.
 //
 // # Ownership
 //
 // A Gateway owns its lanes and, while Run runs, one goroutine for each lane that has something in the
-// spool; Run waits for all of them. The notifier's client and the spool belong to the caller, who closes
-// them after Run has returned and the HTTP server has been shut down.
+// spool and one for what is set aside; Run waits for all of them. The notifier's client and the spool belong
+// to the caller, who closes them after Run has returned and the HTTP server has been shut down.
 package gateway

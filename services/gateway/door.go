@@ -17,6 +17,7 @@ import (
 	eventv1 "gitee.com/belfry/belfry/gen/belfry/event/v1"
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
 	"gitee.com/belfry/belfry/pkg/gitee"
+	"gitee.com/belfry/belfry/pkg/natsstore"
 )
 
 const (
@@ -61,6 +62,7 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 			zap.String("event_id", rec.event.GetId()))
 	}
 	g.log.Info("webhook.handled", fields...)
+	g.metrics.webhooks.WithLabelValues(a.outcome).Inc()
 }
 
 // guarded is handle, with a panic made into an answer.
@@ -140,10 +142,23 @@ func (g *Gateway) handle(w http.ResponseWriter, r *http.Request, rec *record) an
 	if err != nil {
 		g.log.Error("webhook.not_accepted", zap.String("request_id", rec.requestID), zap.String("hook", h.name),
 			zap.String("event_id", event.GetId()), zap.Error(err))
-		return later("not_accepted", notifierv1.ErrorReason_ERROR_REASON_NOT_ACCEPTED, 5*time.Second,
-			"neither the notifier nor the gateway's spool could take the event; send it again")
+		return notAccepted(err)
 	}
 	return answerTo(event, result)
+}
+
+// notAccepted is the answer to an event for which accept returned err.
+func notAccepted(err error) answer {
+	const reason = notifierv1.ErrorReason_ERROR_REASON_NOT_ACCEPTED
+	if overdue, is := errors.AsType[*overdueError](err); is {
+		return later("overdue", reason, time.Minute, overdue.Error())
+	}
+	if errors.Is(err, natsstore.ErrQueueFull) {
+		return later("spool_full", reason, time.Minute,
+			"the notifier does not take the event now, and the gateway's spool is full; send it again when the notifier is back")
+	}
+	return later("not_accepted", reason, 5*time.Second,
+		"neither the notifier nor the gateway's spool could take the event; send it again")
 }
 
 // parse makes an event of a webhook; where ok is false, a says why there is none.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -25,7 +26,7 @@ func header(name, value string) func(*http.Request) {
 	return func(r *http.Request) { r.Header.Set(name, value) }
 }
 
-// TestDoorAnswersEveryRow goes through the table of answers over a real connection.
+// TestDoorAnswersEveryRow goes through the table of answers, with the server before the door.
 func TestDoorAnswersEveryRow(t *testing.T) {
 	huge := strings.Repeat(" ", maxBody+1)
 	at := func(d time.Duration) func(*http.Request) {
@@ -35,6 +36,7 @@ func TestDoorAnswersEveryRow(t *testing.T) {
 			r.Header.Set("X-Gitee-Token", tokenOf("signed", stamp))
 		}
 	}
+	shifted := func(r *http.Request) { r.Header.Set("X-Gitee-Timestamp", timestampOf(time.Now().Add(-time.Second))) }
 	chunked := func(r *http.Request) { r.ContentLength = -1 }
 	for _, tt := range []struct {
 		name, hook, body string
@@ -57,7 +59,7 @@ func TestDoorAnswersEveryRow(t *testing.T) {
 		{name: "a wrong token", hook: "signed", body: push(1), edits: []func(*http.Request){header("X-Gitee-Token", "AAAA")}, status: 401, reason: "NOT_AUTHENTIC"},
 		{name: "a stale signature", hook: "signed", body: push(1), edits: []func(*http.Request){at(-61 * time.Minute)}, status: 401, reason: "NOT_AUTHENTIC"},
 		{name: "a signature of the future", hook: "signed", body: push(1), edits: []func(*http.Request){at(61 * time.Minute)}, status: 401, reason: "NOT_AUTHENTIC"},
-		{name: "a timestamp other than the signed one", hook: "signed", body: push(1), edits: []func(*http.Request){header("X-Gitee-Timestamp", timestampOf(time.Now().Add(time.Second)))}, status: 401, reason: "NOT_AUTHENTIC"},
+		{name: "a timestamp other than the signed one", hook: "signed", body: push(1), edits: []func(*http.Request){shifted}, status: 401, reason: "NOT_AUTHENTIC"},
 		{name: "a wrong password", hook: "plain", body: push(1), edits: []func(*http.Request){header("X-Gitee-Token", testPassword+"!")}, status: 401, reason: "NOT_AUTHENTIC"},
 		{name: "the key sent as if it were a password", hook: "signed", body: push(1), edits: []func(*http.Request){header("X-Gitee-Token", testKey)}, status: 401, reason: "NOT_AUTHENTIC"},
 		{name: "a password in the body alone", hook: "plain", body: `{"password":"` + testPassword + `"}`, edits: []func(*http.Request){header("X-Gitee-Token", "")}, status: 401, reason: "NOT_AUTHENTIC"},
@@ -77,34 +79,34 @@ func TestDoorAnswersEveryRow(t *testing.T) {
 		{name: "a compressed body", hook: "signed", body: push(1), edits: []func(*http.Request){header("Content-Encoding", "gzip")}, status: 415, reason: "UNSUPPORTED_MEDIA_TYPE"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			notifier := &fakeNotifier{}
-			g := newGateway(t, notifier, &fakeSpool{}, nil)
-			srv := httptest.NewServer(g.Handler())
-			defer srv.Close()
-			resp, err := srv.Client().Do(webhook(t, srv.URL, tt.hook, tt.body, tt.edits...))
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := readReply(t, resp)
-			if got.Status != tt.status {
-				t.Fatalf("status = %d, want %d; error %+v", got.Status, tt.status, got.Error)
-			}
-			if (got.Header.Get("Allow") == http.MethodPost) != (tt.status == 405) {
-				t.Errorf("Allow = %q with status %d", got.Header.Get("Allow"), got.Status)
-			}
-			told := len(notifier.toldTo("team"))
-			if tt.status == 200 {
-				if told != 1 || got.Event.ID == "" || got.Duplicate == nil || *got.Duplicate || got.Error != nil {
-					t.Errorf("accepted as %+v, the robot was told %d events", got, told)
+			synctest.Test(t, func(t *testing.T) {
+				notifier := &fakeNotifier{}
+				client, _ := serve(t, newGateway(t, notifier, &fakeSpool{}, nil))
+				resp, err := client.Do(webhook(t, "http://gateway", tt.hook, tt.body, tt.edits...))
+				if err != nil {
+					t.Fatal(err)
 				}
-				return
-			}
-			if got.Error == nil || got.Error.Reason != "ERROR_REASON_"+tt.reason || got.Error.Message == "" {
-				t.Errorf("error = %+v, want reason ERROR_REASON_%s and a message", got.Error, tt.reason)
-			}
-			if told != 0 {
-				t.Error("a refused webhook reached the notifier")
-			}
+				got := readReply(t, resp)
+				if got.Status != tt.status {
+					t.Fatalf("status = %d, want %d; error %+v", got.Status, tt.status, got.Error)
+				}
+				if (got.Header.Get("Allow") == http.MethodPost) != (tt.status == 405) {
+					t.Errorf("Allow = %q with status %d", got.Header.Get("Allow"), got.Status)
+				}
+				told := len(notifier.toldTo("team"))
+				if tt.status == 200 {
+					if told != 1 || got.Event.ID == "" || got.Duplicate == nil || *got.Duplicate || got.Error != nil {
+						t.Errorf("accepted as %+v, the robot was told %d events", got, told)
+					}
+					return
+				}
+				if got.Error == nil || got.Error.Reason != "ERROR_REASON_"+tt.reason || got.Error.Message == "" {
+					t.Errorf("error = %+v, want reason ERROR_REASON_%s and a message", got.Error, tt.reason)
+				}
+				if told != 0 {
+					t.Error("a refused webhook reached the notifier")
+				}
+			})
 		})
 	}
 }

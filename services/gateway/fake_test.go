@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -20,13 +19,12 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	configv1 "gitee.com/belfry/belfry/gen/belfry/config/v1"
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
 	"gitee.com/belfry/belfry/pkg/fault"
 	"gitee.com/belfry/belfry/pkg/gitee"
-	"gitee.com/belfry/belfry/pkg/natsstore"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -42,9 +40,11 @@ type fakeNotifier struct {
 	missing, picky map[string]bool
 	// anonymous leaves out of refusals which robot is at fault.
 	anonymous bool
-	// told has, for each robot, the request ids in order.
-	told  map[string][]string
-	calls []fakeCall
+	// told has, for each robot, the request ids in order; dead the dead letters.
+	told, dead map[string][]string
+	// accepted has, for each request id, when a service before this one accepted it.
+	accepted map[string]time.Time
+	calls    []fakeCall
 }
 
 type fakeCall struct {
@@ -81,7 +81,19 @@ func (f *fakeNotifier) Notify(ctx context.Context, req *notifierv1.NotifyRequest
 func (f *fakeNotifier) store(req *notifierv1.NotifyRequest) (*notifierv1.NotifyResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.told == nil {
+		f.told, f.dead, f.accepted = make(map[string][]string), make(map[string][]string), make(map[string]time.Time)
+	}
+	// Where each robot's share goes.
+	lists := make(map[string]map[string][]string)
 	for _, robot := range req.GetRobots() {
+		lists[robot] = f.told
+		if f.missing[robot] || f.picky[robot] {
+			lists[robot] = f.dead
+		}
+		if req.GetKeepRefused() {
+			continue
+		}
 		meta := []string{"robot", robot}
 		if f.anonymous {
 			meta = nil
@@ -95,16 +107,17 @@ func (f *fakeNotifier) store(req *notifierv1.NotifyRequest) (*notifierv1.NotifyR
 				robot+" wants one of its keywords", meta...)
 		}
 	}
-	if f.told == nil {
-		f.told = make(map[string][]string)
+	if at := req.GetAcceptTime(); at != nil {
+		f.accepted[req.GetRequestId()] = at.AsTime()
 	}
 	resp := &notifierv1.NotifyResponse{Duplicate: true}
 	for _, robot := range req.GetRobots() {
-		place := slices.Index(f.told[robot], req.GetRequestId())
+		list := lists[robot]
+		place := slices.Index(list[robot], req.GetRequestId())
 		if place < 0 {
 			resp.Duplicate = false
-			place = len(f.told[robot])
-			f.told[robot] = append(f.told[robot], req.GetRequestId())
+			place = len(list[robot])
+			list[robot] = append(list[robot], req.GetRequestId())
 		}
 		resp.Deliveries = append(resp.Deliveries, &notifierv1.Delivery{
 			Name: fmt.Sprintf("robots/%s/deliveries/%d", robot, place+1),
@@ -125,6 +138,12 @@ func (f *fakeNotifier) toldTo(robot string) []string {
 	return slices.Clone(f.told[robot])
 }
 
+func (f *fakeNotifier) deadFor(robot string) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.dead[robot])
+}
+
 func (f *fakeNotifier) callsMade() []fakeCall {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -138,104 +157,8 @@ func always(apply bool, err error) func(context.Context, *notifierv1.NotifyReque
 
 var errAway = status.Error(codes.Unavailable, "connection refused")
 
-// fakeSpool keeps Spool's contract in memory.
-type fakeSpool struct {
-	mu    sync.Mutex
-	next  uint64
-	items []natsstore.Item
-	// fault is asked before each operation, by its name.
-	fault func(op string) (apply bool, err error)
-}
-
-func (s *fakeSpool) ask(op string) (bool, error) {
-	s.mu.Lock()
-	ask := s.fault
-	s.mu.Unlock()
-	if ask == nil {
-		return true, nil
-	}
-	return ask(op)
-}
-
-func (s *fakeSpool) setFault(ask func(op string) (bool, error)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fault = ask
-}
-
-func (s *fakeSpool) Append(ctx context.Context, lane string, data []byte) error {
-	apply, err := s.ask("append")
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if apply {
-		s.mu.Lock()
-		s.next++
-		s.items = append(s.items, natsstore.Item{Seq: s.next, Lane: lane, Data: slices.Clone(data), Time: time.Now()})
-		s.mu.Unlock()
-	}
-	return err
-}
-
-func (s *fakeSpool) Lanes(context.Context) (map[string]uint64, error) {
-	if _, err := s.ask("lanes"); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	depths := make(map[string]uint64)
-	for _, item := range s.items {
-		depths[item.Lane]++
-	}
-	return depths, nil
-}
-
-func (s *fakeSpool) Next(_ context.Context, lane string, limit int) ([]natsstore.Item, error) {
-	if _, err := s.ask("next"); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var items []natsstore.Item
-	for _, item := range s.items {
-		if item.Lane == lane && len(items) < limit {
-			items = append(items, item)
-		}
-	}
-	return items, nil
-}
-
-func (s *fakeSpool) Remove(_ context.Context, seqs ...uint64) error {
-	apply, err := s.ask("remove")
-	if apply {
-		s.mu.Lock()
-		s.items = slices.DeleteFunc(s.items, func(item natsstore.Item) bool { return slices.Contains(seqs, item.Seq) })
-		s.mu.Unlock()
-	}
-	return err
-}
-
-// heldFor returns the ids of what the spool holds for robot, in order.
-func (s *fakeSpool) heldFor(t *testing.T, robot string) []string {
-	t.Helper()
-	items, err := s.Next(t.Context(), robot, 1<<20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	slices.SortFunc(items, func(a, b natsstore.Item) int { return cmp.Compare(a.Seq, b.Seq) })
-	var ids []string
-	for _, item := range items {
-		var req notifierv1.NotifyRequest
-		if err := proto.Unmarshal(item.Data, &req); err != nil {
-			t.Fatal(err)
-		}
-		if want := []string{robot}; !slices.Equal(req.GetRobots(), want) {
-			t.Errorf("an item of lane %s is for %v", robot, req.GetRobots())
-		}
-		ids = append(ids, req.GetRequestId())
-	}
-	return ids
-}
+// spoolAge is the age at which the spool of testConfig is overdue.
+const spoolAge = 48 * time.Hour
 
 const (
 	testKey      = "ключ-密钥-0123456789"
@@ -246,7 +169,7 @@ const (
 // (robot team), and "solo" (robot ops).
 func testConfig() *configv1.Gateway {
 	key := &configv1.Hook_Signature{Signature: &configv1.Secret{Secret: testKey}}
-	return &configv1.Gateway{Hooks: []*configv1.Hook{
+	return &configv1.Gateway{Spool: &configv1.Spool{MaxAge: durationpb.New(spoolAge)}, Hooks: []*configv1.Hook{
 		{Name: "signed", Authentication: key, Routes: []*configv1.Route{{Robots: []string{"team", "ops"}}, {Robots: []string{"team"}}}},
 		{Name: "plain", Authentication: &configv1.Hook_Password{Password: &configv1.Secret{Secret: testPassword}}, Routes: []*configv1.Route{{Robots: []string{"team"}}}},
 		{Name: "solo", Authentication: key, Routes: []*configv1.Route{{Robots: []string{"ops"}}}},
@@ -314,7 +237,7 @@ type reply struct {
 	Deliveries []string
 	Duplicate  *bool
 	Spooled    bool
-	Refused    []struct{ Robot, Reason, Message string }
+	Refused    []struct{ Robot, Reason, Message, Delivery string }
 	Ignored    string
 	Error      *struct{ Reason, Message string }
 }
@@ -357,18 +280,16 @@ func idOf(t testing.TB, r *http.Request, body string) string {
 	return event.GetId()
 }
 
-// tellingNotifier says on arrived, once for each robot of a call that was answered with OK.
+// tellingNotifier has an element in told, which has room for one, after a call was answered with OK.
 type tellingNotifier struct {
 	*fakeNotifier
-	arrived chan struct{}
+	told chan struct{}
 }
 
 func (n *tellingNotifier) Notify(ctx context.Context, req *notifierv1.NotifyRequest, opts ...grpc.CallOption) (*notifierv1.NotifyResponse, error) {
 	resp, err := n.fakeNotifier.Notify(ctx, req, opts...)
 	if err == nil {
-		for range req.GetRobots() {
-			n.arrived <- struct{}{}
-		}
+		poke(n.told)
 	}
 	return resp, err
 }

@@ -2,12 +2,14 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
 	"gitee.com/belfry/belfry/pkg/natsstore"
@@ -25,18 +27,20 @@ const (
 	// do so at once: with events of at most 1.5 MiB they hold less than 200 MiB.
 	forwardBatch = 16
 	forwarders   = 8
-	// missingRobotFor is how long events wait for their robot to appear in the notifier's configuration.
-	missingRobotFor = 7 * 24 * time.Hour
+	// missingMost is how long events wait, at most, for their robot to appear in the notifier's
+	// configuration. Later the notifier, by its default, would not tell them any more.
+	missingMost = 24 * time.Hour
 )
 
 // Run forwards what the spool holds until ctx ends, then waits for the calls under way, 15 seconds at most,
 // and returns nil. It returns an error at once if the gateway runs already.
 //
 // What the notifier can't take is tried again, with pauses that grow from half a second to 30 seconds, for
-// as long as it takes; the robot's later events wait behind it. Given up, with a line in the log and
-// counted by GivenUp, is only what the notifier refuses for good, and what waited for 7 days for a robot
-// that the notifier's configuration lacks. An event is removed from the spool after that or after the
-// notifier's OK; a crash between OK and removal repeats the call under the same request id.
+// as long as it takes; the robot's later events wait behind it. What a robot can't tell, and what waited for
+// a day (or half of spool.max_age, where that is less) for a robot that the notifier's configuration lacks,
+// becomes a dead letter in the notifier. What it refuses even so is set aside in the spool, and tried again
+// every hour. An event leaves the spool only after the notifier's OK; a crash between that and the removal
+// repeats the call under the same request id.
 func (g *Gateway) Run(ctx context.Context) error {
 	if !g.running.CompareAndSwap(false, true) {
 		return errRunning
@@ -44,6 +48,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	defer g.running.Store(false)
 	var workers sync.WaitGroup
 	defer workers.Wait()
+	workers.Go(func() { g.tendAside(ctx) })
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
 	for {
@@ -156,56 +161,86 @@ func (g *Gateway) forwardSome(ctx context.Context, log *zap.Logger, l *lane) (n 
 		return 0, nil, err
 	}
 	if len(items) == 0 {
+		g.lanes.noteOldest(l, time.Time{})
 		// A Remove that failed has worked after all, or has left something in another lane, which notes it.
 		g.health.note(opRemove, nil)
 		return 0, nil, nil
 	}
+	g.lanes.noteOldest(l, items[0].Time)
 	done := make([]uint64, 0, len(items))
 	for _, item := range items {
-		if obstacle = g.forwardOne(ctx, log, item); obstacle != nil {
+		if obstacle, err = g.forwardOne(ctx, log, item); obstacle != nil || err != nil {
 			break
 		}
 		done = append(done, item.Seq)
 	}
 	if len(done) == 0 {
-		return 0, obstacle, nil
+		return 0, obstacle, err
 	}
 	// Also when ctx has just ended: what the notifier has need not be told again.
 	removeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), spoolDeadline)
 	defer cancel()
-	err = g.spool.Remove(removeCtx, done...)
-	g.health.note(opRemove, err)
-	if err != nil {
-		return 0, obstacle, err
+	removeErr := g.spool.Remove(removeCtx, done...)
+	g.health.note(opRemove, removeErr)
+	if removeErr != nil {
+		return 0, obstacle, removeErr
 	}
-	return len(done), obstacle, nil
+	if len(done) < len(items) {
+		g.lanes.noteOldest(l, items[len(done)].Time)
+	}
+	return len(done), obstacle, err
 }
 
-// forwardOne forwards an event from the spool. nil means that it is done with: taken or given up.
-func (g *Gateway) forwardOne(ctx context.Context, log *zap.Logger, item natsstore.Item) *refusal {
+// forwardOne forwards an event from the spool. Where both results are nil, the event is safe elsewhere: the
+// notifier has it, be it as a dead letter, or it is set aside.
+func (g *Gateway) forwardOne(ctx context.Context, log *zap.Logger, item natsstore.Item) (obstacle *refusal, err error) {
 	var req notifierv1.NotifyRequest
 	if err := proto.Unmarshal(item.Data, &req); err != nil {
-		g.givenUp.Add(1)
-		log.Error("spool.given_up: what the spool holds here is not a request; was its folder written to by another program?",
+		log.Error("spool.set_aside: what the spool holds here is no request; was its folder written to by another program?",
 			zap.Uint64("seq", item.Seq), zap.Error(err))
-		return nil
+		return nil, g.setAside(ctx, item.Data)
 	}
-	ctx, cancel := context.WithTimeout(ctx, forwardDeadline)
-	defer cancel()
-	_, err := g.call(ctx, &req)
-	if err == nil {
-		return nil
+	req.AcceptTime = timestamppb.New(item.Time)
+	r := g.forwardCall(ctx, &req)
+	if r == nil {
+		g.metrics.forwarded.WithLabelValues("told").Inc()
+		return nil, nil
 	}
-	r := refusalOf(err)
-	if r.verdict == notNow || r.verdict == noRobot && time.Since(item.Time) < missingRobotFor {
-		return r
+	if r.verdict == notNow || r.verdict == noRobot && time.Since(item.Time) < g.missingFor {
+		return r, nil
 	}
-	g.givenUp.Add(1)
-	log.Error("spool.given_up: the notifier refuses an event that was in the spool",
+	req.KeepRefused = true
+	still := g.forwardCall(ctx, &req)
+	fields := []zap.Field{
 		zap.String("event_id", req.GetRequestId()), zap.String("hook", req.GetEvent().GetHook()),
 		zap.String("kind", kindOf(req.GetEvent())), zap.String("action", actionOf(req.GetEvent())),
 		zap.String("repository", req.GetEvent().GetRepository().GetPath()),
-		zap.Time("spooled_at", item.Time), zap.String("reason", r.reason), zap.String("error", r.message))
+		zap.Time("spooled_at", item.Time), zap.String("reason", r.reason), zap.String("error", r.message),
+	}
+	switch {
+	case still == nil:
+		g.metrics.forwarded.WithLabelValues("dead_letter").Inc()
+		log.Error("spool.dead_letter: the robot can't tell an event that was in the spool; the notifier keeps it", fields...)
+		return nil, nil
+	case still.verdict != never:
+		return still, nil
+	}
+	data, err := proto.Marshal(&req)
+	if err != nil {
+		return nil, fmt.Errorf("encoding event %s to set it aside: %w", req.GetRequestId(), err)
+	}
+	log.Error("spool.set_aside: the notifier refuses an event that was in the spool, even as a dead letter; "+
+		"is it of another version than this gateway?", fields...)
+	return nil, g.setAside(ctx, data)
+}
+
+// forwardCall makes one call for an event from the spool; nil means that the notifier has it.
+func (g *Gateway) forwardCall(ctx context.Context, req *notifierv1.NotifyRequest) *refusal {
+	ctx, cancel := context.WithTimeout(ctx, forwardDeadline)
+	defer cancel()
+	if _, err := g.call(ctx, req); err != nil {
+		return refusalOf(err)
+	}
 	return nil
 }
 

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest/observer"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -147,52 +145,6 @@ func TestASuccessElsewhereWakesWaitingLanes(t *testing.T) {
 	}
 }
 
-func TestWhatIsRefusedForGoodIsGivenUpAloud(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		spool := &fakeSpool{}
-		ids := fill(t, spool, 0, 3)
-		core, logs := observer.New(zap.ErrorLevel)
-		notifier := &fakeNotifier{}
-		notifier.fault = func(_ context.Context, req *notifierv1.NotifyRequest) (bool, error) {
-			if req.GetRequestId() == ids[1] {
-				return false, status.Error(codes.InvalidArgument, "too large")
-			}
-			return true, nil
-		}
-		g := newGateway(t, notifier, spool, zap.New(core))
-		defer run(t, g)()
-		synctest.Wait()
-		if diff := cmp.Diff([]string{ids[0], ids[2]}, notifier.toldTo("ops")); diff != "" {
-			t.Errorf("told (-want +got):\n%s", diff)
-		}
-		entries := logs.FilterMessageSnippet("spool.given_up").FilterField(zap.String("event_id", ids[1])).All()
-		if len(entries) != 1 || g.GivenUp() != 1 {
-			t.Errorf("%d lines in the log, %d counted, want 1 and 1", len(entries), g.GivenUp())
-		}
-		if held := spool.heldFor(t, "ops"); len(held) != 0 {
-			t.Errorf("the spool still has %v", held)
-		}
-	})
-}
-
-func TestEventsWaitSevenDaysForAMissingRobot(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		spool := &fakeSpool{}
-		fill(t, spool, 0, 1)
-		notifier := &fakeNotifier{missing: map[string]bool{"ops": true}}
-		g := newGateway(t, notifier, spool, nil)
-		defer run(t, g)()
-		time.Sleep(missingRobotFor - time.Minute)
-		if len(spool.heldFor(t, "ops")) != 1 || g.GivenUp() != 0 {
-			t.Error("given up too early")
-		}
-		time.Sleep(2 * time.Minute)
-		if len(spool.heldFor(t, "ops")) != 0 || g.GivenUp() != 1 {
-			t.Errorf("the spool has %v, %d given up, want nothing and 1", spool.heldFor(t, "ops"), g.GivenUp())
-		}
-	})
-}
-
 func TestALongOutageLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		spool := &fakeSpool{}
@@ -200,7 +152,7 @@ func TestALongOutageLosesNothing(t *testing.T) {
 		notifier := &fakeNotifier{fault: always(false, errAway)}
 		g := newGateway(t, notifier, spool, nil)
 		defer run(t, g)()
-		time.Sleep(3 * missingRobotFor)
+		time.Sleep(3 * spoolAge)
 		notifier.setFault(nil)
 		time.Sleep(pauseMost + time.Second)
 		if diff := cmp.Diff(ids, notifier.toldTo("ops")); diff != "" {
@@ -257,23 +209,6 @@ func TestWhatTheSpoolTookLateIsFound(t *testing.T) {
 		time.Sleep(sweepEvery + time.Second)
 		if diff := cmp.Diff(ids, notifier.toldTo("ops")); diff != "" {
 			t.Errorf("told (-want +got):\n%s", diff)
-		}
-	})
-}
-
-func TestWhatIsNoRequestIsGivenUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		spool := &fakeSpool{}
-		if err := spool.Append(t.Context(), "ops", []byte{0xff}); err != nil {
-			t.Fatal(err)
-		}
-		ids := fill(t, spool, 0, 1)
-		notifier := &fakeNotifier{}
-		g := newGateway(t, notifier, spool, nil)
-		defer run(t, g)()
-		synctest.Wait()
-		if !slices.Equal(notifier.toldTo("ops"), ids) || g.GivenUp() != 1 {
-			t.Errorf("told %v, %d given up", notifier.toldTo("ops"), g.GivenUp())
 		}
 	})
 }

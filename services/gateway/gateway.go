@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"golang.org/x/sync/semaphore"
 
@@ -25,18 +27,24 @@ type Spool interface {
 	Append(ctx context.Context, lane string, data []byte) error
 	// Lanes returns how many items each lane has that is not empty.
 	Lanes(ctx context.Context) (map[string]uint64, error)
-	// Next returns the oldest items of the lane, max at most, oldest first; none is no error.
+	// Next returns the oldest items of the lane, max at most, oldest first; none is no error. The first is
+	// the lane's oldest for certain; of those behind it, the newest may be missing for a moment.
 	Next(ctx context.Context, lane string, max int) ([]natsstore.Item, error)
+	// Oldest returns when the lane's oldest item was appended, and whether there is one.
+	Oldest(ctx context.Context, lane string) (time.Time, bool, error)
 	// Remove makes the items go for good. Some that are gone already are no error.
 	Remove(ctx context.Context, seqs ...uint64) error
+	// Depth returns how many items there are in all lanes together, and how many bytes they take.
+	Depth(ctx context.Context) (items, bytes uint64, err error)
 }
 
 var _ Spool = (*natsstore.Queue)(nil)
 
-// Options are what a gateway needs. All fields must be set; what they hold stays the caller's, and must
-// outlive the gateway's use.
+// Options are what a gateway needs. All fields but Metrics must be set; what they hold stays the caller's,
+// and must outlive the gateway's use.
 type Options struct {
-	// Config has the hooks; the rest of it is the caller's business. It is not changed and not kept.
+	// Config has the hooks and spool.max_age, which must be above 0; the rest of it is the caller's
+	// business. It is not changed and not kept.
 	Config *configv1.Gateway
 	// Notifier is told the events. Calls must fail fast while there is no connection, as gRPC's do
 	// unless told otherwise.
@@ -45,6 +53,10 @@ type Options struct {
 	Spool Spool
 	// Log gets one line "webhook.handled" for each webhook, and what an operator must know.
 	Log *zap.Logger
+	// Metrics takes the gateway's metrics, whose names begin with belfry_gateway_; nil means that nobody
+	// looks at them. One Registerer takes those of one gateway. Each gathering asks the spool how full it
+	// is, for 2 seconds at most.
+	Metrics prometheus.Registerer
 }
 
 // Gateway receives webhooks and hands them on. Make one with New. Its methods may be called from any
@@ -63,7 +75,15 @@ type Gateway struct {
 	// forwarding has an element for each lane that is just being forwarded.
 	forwarding chan struct{}
 	running    atomic.Bool
-	givenUp    atomic.Uint64
+	metrics    *metrics
+	// robots are those of all hooks.
+	robots []string
+	// maxAge is how old a robot's oldest event in the spool may be for another to be taken, missingFor
+	// for how long events wait for their robot to appear in the notifier's configuration.
+	maxAge, missingFor time.Duration
+	// aside is how many events are set aside; asideMu is held while one is added and while they are counted.
+	aside   atomic.Int64
+	asideMu sync.Mutex
 }
 
 var errRunning = errors.New("the gateway runs already; call Run once")
@@ -74,6 +94,10 @@ var errRunning = errors.New("the gateway runs already; call Run once")
 func New(ctx context.Context, o Options) (*Gateway, error) {
 	if o.Config == nil || o.Notifier == nil || o.Spool == nil || o.Log == nil {
 		return nil, errors.New("gateway.Options lacks Config, Notifier, Spool or Log; all four are needed")
+	}
+	maxAge := o.Config.GetSpool().GetMaxAge().AsDuration()
+	if maxAge <= 0 {
+		return nil, errors.New("spool.max_age is missing: for how long may events wait?")
 	}
 	hooks, err := hooksOf(o.Config.GetHooks())
 	if err != nil {
@@ -88,6 +112,12 @@ func New(ctx context.Context, o Options) (*Gateway, error) {
 		replays:    newReplays(replayEntries),
 		admission:  semaphore.NewWeighted(admissionBytes),
 		forwarding: make(chan struct{}, forwarders),
+		robots:     robotsOf(hooks),
+		maxAge:     maxAge,
+		missingFor: min(missingMost, maxAge/2),
+	}
+	if g.metrics, err = newMetrics(o.Metrics, g); err != nil {
+		return nil, fmt.Errorf("registering the gateway's metrics: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -96,6 +126,7 @@ func New(ctx context.Context, o Options) (*Gateway, error) {
 		return nil, fmt.Errorf("looking what the gateway's spool holds: %w", err)
 	}
 	g.hold(waiting)
+	g.findOldest(ctx)
 	return g, nil
 }
 
@@ -104,15 +135,21 @@ func New(ctx context.Context, o Options) (*Gateway, error) {
 func (g *Gateway) Handler() http.Handler { return http.HandlerFunc(g.serve) }
 
 // Ready returns nil while the gateway can keep its promise, and else what is wrong: Run does not run, so
-// that nothing would be forwarded, or the spool failed when it was last used. A notifier out of reach is no
-// such reason: events are safe in the spool.
+// that nothing would be forwarded; the spool failed when it was last used; or the events of every robot have
+// waited for so long that none is taken. A notifier out of reach is no such reason as long as events are safe
+// in the spool, and neither is one robot alone that is in trouble.
 func (g *Gateway) Ready() error {
 	if !g.running.Load() {
 		return errors.New("the gateway does not forward its spool; it is starting or stopping")
 	}
-	return g.health.err()
+	if err := g.health.err(); err != nil {
+		return err
+	}
+	var err error
+	for _, robot := range g.robots {
+		if err = g.overdue(robot); err == nil {
+			return nil
+		}
+	}
+	return err
 }
-
-// GivenUp returns how many events were given up after they had been in the spool; each is in the log as
-// "spool.given_up". It counts from when the process started.
-func (g *Gateway) GivenUp() uint64 { return g.givenUp.Load() }

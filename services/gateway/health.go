@@ -97,11 +97,26 @@ func (g *Gateway) removeProbes(ctx context.Context) {
 	g.health.note(opRemove, g.spool.Remove(ctx, seqs...))
 }
 
-// hold makes lanes of what the spool holds.
+// hold makes lanes of what the spool holds, but for what is no robot's.
 func (g *Gateway) hold(waiting map[string]uint64) {
 	for robot, depth := range waiting {
-		if depth > 0 && robot != probeLane {
+		if depth > 0 && isName(robot) {
 			g.lanes.holdFor(robot)
+		}
+	}
+}
+
+// findOldest looks how old what an earlier life left in the spool is, as far as ctx lets it. Whoever forwards
+// a lane sees it as well.
+func (g *Gateway) findOldest(ctx context.Context) {
+	for _, l := range g.lanes.heldLanes() {
+		at, found, err := g.spool.Oldest(ctx, l.robot)
+		g.health.note(opNext, err)
+		if err != nil {
+			return
+		}
+		if found {
+			g.lanes.noteOldest(l, at)
 		}
 	}
 }

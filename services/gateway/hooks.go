@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	configv1 "gitee.com/belfry/belfry/gen/belfry/config/v1"
 	"gitee.com/belfry/belfry/pkg/gitee"
@@ -67,6 +68,16 @@ func hookOf(c *configv1.Hook) (*hook, error) {
 		return nil, errors.New("no route names a robot; its events would go nowhere")
 	}
 	return h, nil
+}
+
+// robotsOf returns the robots of all hooks, each once, in alphabetical order.
+func robotsOf(hooks map[string]*hook) []string {
+	var robots []string
+	for _, h := range hooks {
+		robots = append(robots, h.robots...)
+	}
+	slices.Sort(robots)
+	return slices.Compact(robots)
 }
 
 // isName reports whether s may name a hook or a robot, which makes it fit for addresses and for the spool.

@@ -3,7 +3,10 @@ package gateway
 import (
 	"container/list"
 	"context"
+	"maps"
+	"slices"
 	"sync"
+	"time"
 )
 
 // lanes keeps the order of each robot's events between the two ways they can take: straight to the
@@ -32,6 +35,8 @@ type lane struct {
 	served bool
 	// starved says that this goroutine waits because the notifier was out of reach.
 	starved bool
+	// oldest is when the oldest event came that the spool is known to hold for the lane; zero while none is.
+	oldest time.Time
 	// more has an element after a turn ended that went into the spool, retry when the notifier is back.
 	more, retry chan struct{}
 }
@@ -100,6 +105,13 @@ func (ls *lanes) holdFor(robot string) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	ls.hold(ls.lane(robot))
+}
+
+// heldLanes returns the lanes that have events in the spool, or may have, in no particular order.
+func (ls *lanes) heldLanes() []*lane {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return slices.Collect(maps.Keys(ls.held))
 }
 
 // hold is holdFor for a caller who holds ls.mu.
@@ -187,6 +199,45 @@ func (ls *lanes) release(l *lane, generation uint64) bool {
 	l.held, l.served, l.starved = false, false, false
 	delete(ls.held, l)
 	return true
+}
+
+// noteSpooled notes that an event has come into the spool, behind those that are known to be there.
+func (ls *lanes) noteSpooled(l *lane, at time.Time) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if l.oldest.IsZero() {
+		l.oldest = at
+	}
+}
+
+// noteOldest notes when the oldest event came that was just seen in the spool; zero where none was.
+func (ls *lanes) noteOldest(l *lane, at time.Time) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	l.oldest = at
+}
+
+// oldestOf returns when the oldest event came that the spool is known to hold for robot; zero while none is.
+func (ls *lanes) oldestOf(robot string) time.Time {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if l := ls.all[robot]; l != nil {
+		return l.oldest
+	}
+	return time.Time{}
+}
+
+// oldest returns when the oldest event of all came that the spool is known to hold; zero while none is.
+func (ls *lanes) oldest() time.Time {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	var oldest time.Time
+	for l := range ls.held {
+		if !l.oldest.IsZero() && (oldest.IsZero() || l.oldest.Before(oldest)) {
+			oldest = l.oldest
+		}
+	}
+	return oldest
 }
 
 // abandon ends the caller's service and leaves the lane held.

@@ -24,23 +24,37 @@ type notified struct {
 	fresh bool
 }
 
+// never returns the robots that can't tell the event, in no particular order.
+func (n notified) never() []string {
+	var robots []string
+	for robot, r := range n.refused {
+		if r.verdict == never {
+			robots = append(robots, robot)
+		}
+	}
+	return robots
+}
+
 // notify tells the notifier an event for robots. The notifier takes a call for all of its robots or for
 // none; so that one robot at fault does not stop the others, notify leaves out the one that the notifier
 // names and asks again, and where it names none asks for each robot by itself. The event's id is the
-// request id, so that what the notifier had already is not stored twice.
-func (g *Gateway) notify(ctx context.Context, requestID string, event *eventv1.Event, robots []string) notified {
+// request id, so that what the notifier had already is not stored twice. With keep the notifier takes as a
+// dead letter what a robot can't tell.
+func (g *Gateway) notify(ctx context.Context, requestID string, event *eventv1.Event, robots []string, keep bool) notified {
 	ctx = metadata.AppendToOutgoingContext(ctx, "x-request-id", requestID)
 	n := notified{deliveries: make(map[string]string, len(robots)), refused: make(map[string]*refusal)}
 	for call := range slices.Chunk(robots, robotsPerCall) {
-		g.notifyCall(ctx, event, call, &n)
+		g.notifyCall(ctx, event, call, keep, &n)
 	}
 	return n
 }
 
 // notifyCall is notify for the robots of one call.
-func (g *Gateway) notifyCall(ctx context.Context, event *eventv1.Event, robots []string, n *notified) {
+func (g *Gateway) notifyCall(ctx context.Context, event *eventv1.Event, robots []string, keep bool, n *notified) {
 	for len(robots) > 0 {
-		resp, err := g.call(ctx, request(event, robots))
+		req := request(event, robots)
+		req.KeepRefused = keep
+		resp, err := g.call(ctx, req)
 		if err == nil {
 			for i, robot := range robots {
 				n.deliveries[robot] = resp.GetDeliveries()[i].GetName()
@@ -61,7 +75,7 @@ func (g *Gateway) notifyCall(ctx context.Context, event *eventv1.Event, robots [
 		}
 		if guilty < 0 {
 			for i := range robots {
-				g.notifyCall(ctx, event, robots[i:i+1], n)
+				g.notifyCall(ctx, event, robots[i:i+1], keep, n)
 			}
 			return
 		}

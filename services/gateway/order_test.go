@@ -111,8 +111,14 @@ func troubledHour(t *testing.T, seed uint64) {
 		}
 		return true, nil
 	}
-	spool := &fakeSpool{}
-	spool.setFault(func(op string) (bool, error) {
+	store := &fakeSpool{}
+	spool := laggingSpool{store, func(n int) int {
+		if n > 0 && !is(&calm) && chance(0.1) {
+			return 1 + int(upTo(time.Duration(n)))
+		}
+		return n
+	}}
+	store.setFault(func(op string) (bool, error) {
 		time.Sleep(upTo(5 * time.Millisecond))
 		if !is(&calm) && chance(0.01) {
 			return chance(0.5), errors.New("input/output error")

@@ -3,6 +3,7 @@ package gateway
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -10,29 +11,31 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"google.golang.org/grpc/test/bufconn"
 )
 
-// serve starts NewServer's server on a port of its own and returns its address.
-func serve(t *testing.T, g *Gateway, edit func(*http.Server)) string {
+// serve runs NewServer's server in the bubble of a test, and returns what reaches it. Its connections are this
+// process's own: through a socket, a server that answers before it has read everything may break the
+// connection before a slow client has seen the answer.
+func serve(t *testing.T, g *Gateway) (*http.Client, *bufconn.Listener) {
 	t.Helper()
 	srv := NewServer(g.Handler(), nopLog)
-	if edit != nil {
-		edit(srv)
-	}
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	lis := bufconn.Listen(64 << 10)
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return lis.DialContext(ctx) }}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(lis) }()
 	t.Cleanup(func() {
+		transport.CloseIdleConnections()
 		if err := srv.Close(); err != nil {
 			t.Error(err)
 		}
 		<-done
+		time.Sleep(time.Second) // the server lingers for half of it after an answer that came before the body's end
 	})
-	return lis.Addr().String()
+	return &http.Client{Transport: transport}, lis
 }
 
 func TestTheServerHasEveryLimit(t *testing.T) {
@@ -51,43 +54,50 @@ func TestTheServerHasEveryLimit(t *testing.T) {
 }
 
 func TestTheServerRefusesAHugeHeader(t *testing.T) {
-	address := serve(t, newGateway(t, &fakeNotifier{}, &fakeSpool{}, nil), nil)
-	r := webhook(t, "http://"+address, "signed", push(1), header("X-Filler", strings.Repeat("x", 64<<10)))
-	resp, err := new(http.Transport).RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
-		t.Errorf("status = %d, want 431", resp.StatusCode)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		client, _ := serve(t, newGateway(t, &fakeNotifier{}, &fakeSpool{}, nil))
+		resp, err := client.Do(webhook(t, "http://gateway", "signed", push(1), header("X-Filler", strings.Repeat("x", 64<<10))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("status = %d, want 431", resp.StatusCode)
+		}
+	})
 }
 
 // TestAWebhookThatTricklesIsCutOff: a sender who knows the secret and never ends its body loses its place.
 func TestAWebhookThatTricklesIsCutOff(t *testing.T) {
-	g := newGateway(t, &fakeNotifier{}, &fakeSpool{}, nil)
-	address := serve(t, g, func(srv *http.Server) { srv.ReadTimeout = 200 * time.Millisecond })
-	conn, err := net.Dial("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	r := webhook(t, "http://"+address, "signed", push(1))
-	fmt.Fprintf(conn, "POST /hooks/signed HTTP/1.1\r\nHost: gateway\r\nContent-Length: 100\r\n")
-	if err := r.Header.Write(conn); err != nil {
-		t.Fatal(err)
-	}
-	io.WriteString(conn, "\r\n{")
-	resp, err := http.ReadResponse(bufio.NewReader(conn), r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := readReply(t, resp); got.Status != http.StatusBadRequest || got.Error == nil || got.Error.Reason != "ERROR_REASON_MALFORMED_EVENT" {
-		t.Errorf("answer = %+v", got)
-	}
-	if !g.admission.TryAcquire(admissionBytes) {
-		t.Error("its place is still taken")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		g := newGateway(t, &fakeNotifier{}, &fakeSpool{}, nil)
+		_, lis := serve(t, g)
+		conn, err := lis.Dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		r := webhook(t, "http://gateway", "signed", push(1))
+		fmt.Fprintf(conn, "POST /hooks/signed HTTP/1.1\r\nHost: gateway\r\nContent-Length: 100\r\n")
+		if err := r.Header.Write(conn); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		io.WriteString(conn, "\r\n{")
+		resp, err := http.ReadResponse(bufio.NewReader(conn), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := readReply(t, resp); got.Status != http.StatusBadRequest || got.Error == nil || got.Error.Reason != "ERROR_REASON_MALFORMED_EVENT" {
+			t.Errorf("answer = %+v", got)
+		}
+		if took := time.Since(start); took != 10*time.Second {
+			t.Errorf("cut off after %v, want 10 s", took)
+		}
+		if !g.admission.TryAcquire(admissionBytes) {
+			t.Error("its place is still taken")
+		}
+	})
 }
 
 // FuzzDoor sends any body with any headers: no panic, always an answer of the table, and never an event
