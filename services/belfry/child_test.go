@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"gitee.com/belfry/belfry/pkg/natsstore/natstest"
 )
 
 // asCommand, set in the environment, makes the test binary the command, so that tests start the command
@@ -19,9 +21,11 @@ const asCommand = "BELFRY_TEST_AS_COMMAND"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
+		mountOwnDisk()
 		main()
 		return
 	}
+	natstest.MaybeServe()
 	os.Exit(m.Run())
 }
 
@@ -50,6 +54,12 @@ type logged struct {
 // may stand in what it wrote.
 func spawn(t *testing.T, secrets []string, args ...string) *child {
 	t.Helper()
+	return spawnWith(t, func(*exec.Cmd) {}, secrets, args...)
+}
+
+// spawnWith is spawn of a command that prepare has changed.
+func spawnWith(t *testing.T, prepare func(*exec.Cmd), secrets []string, args ...string) *child {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -57,6 +67,7 @@ func spawn(t *testing.T, secrets []string, args ...string) *child {
 	c := &child{t: t, cmd: exec.Command(self, args...), ended: make(chan struct{}), changed: make(chan struct{})}
 	c.cmd.Env = append(os.Environ(), asCommand+"=1")
 	c.cmd.Dir = t.TempDir()
+	prepare(c.cmd)
 	out, in, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -31,7 +31,7 @@ func call(ctx context.Context, args ...string) called {
 func initVariables(t *testing.T) {
 	t.Helper()
 	for _, m := range regexp.MustCompile(`\$\{([A-Z_]{5,})\}`).FindAllSubmatch(initYAML, -1) {
-		t.Setenv(string(m[1]), "SECfor-the-test")
+		t.Setenv(string(m[1]), "SECfor-the-test-"+string(m[1])) // two robots can't have the same token
 	}
 }
 
@@ -76,10 +76,11 @@ func TestWithoutACommandHelpIsShownAndTheCallIsWrong(t *testing.T) {
 
 func TestHelpNamesCommandsFlagsAndDefaults(t *testing.T) {
 	for args, wants := range map[string][]string{
-		"--help":      {"demo", "run", "gateway", "notifier", "check", "init", "--log-level=LEVEL"},
-		"run --help":  {"-c, --config=FILE", "(default: belfry.yaml)", "(default: info)"},
-		"init --help": {"-o, --out=FILE", "must not exist"},
-		"demo --help": {"--listen=ADDRESS"},
+		"--help":         {"demo", "run", "gateway", "notifier", "check", "init", "migrate", "--log-level=LEVEL"},
+		"run --help":     {"-c, --config=FILE", "(default: belfry.yaml)", "(default: info)"},
+		"init --help":    {"-o, --out=FILE", "must not exist"},
+		"demo --help":    {"--listen=ADDRESS"},
+		"migrate --help": {"--from=FILE", "--to=FILE", "All notifiers of both must be stopped", "The source stays as it is"},
 	} {
 		got := call(t.Context(), strings.Fields(args)...)
 		if got.code != 0 || got.stderr != "" {

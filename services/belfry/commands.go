@@ -73,40 +73,6 @@ func load(file string, parts config.Parts) (*configv1.Config, error) {
 	return config.Load(file, parts)
 }
 
-type checkCmd struct{ configFlag }
-
-// Run checks whatever parts the file has, as the command that runs these parts would.
-func (c *checkCmd) Run(e *env) error {
-	cfg, err := load(c.Config, config.Parts{})
-	if err != nil {
-		return err
-	}
-	parts := config.Parts{Gateway: cfg.GetGateway() != nil, Notifier: cfg.GetNotifier() != nil}
-	parts.Remote = !parts.Notifier
-	command := "run"
-	switch {
-	case !parts.Gateway && !parts.Notifier:
-		return fmt.Errorf("%s has neither a `gateway` nor a `notifier`: there is nothing to run", c.Config)
-	case !parts.Notifier:
-		command = "gateway"
-	case !parts.Gateway:
-		command = "notifier"
-	}
-	if cfg, err = load(c.Config, parts); err != nil {
-		return err
-	}
-	fmt.Fprintf(e.stdout, "%s is good for belfry %s: %s, %s\n", c.Config, command,
-		count(len(cfg.GetGateway().GetHooks()), "hook"), count(len(cfg.GetNotifier().GetRobots()), "robot"))
-	return nil
-}
-
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
 type initCmd struct {
 	Out string `short:"o" help:"The file to write, which must not exist (default: ${default})." default:"belfry.yaml" placeholder:"FILE"`
 }

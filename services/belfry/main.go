@@ -6,6 +6,8 @@
 //	belfry notifier -c belfry.yaml   the notifier alone: owns DingTalk
 //	belfry check    -c belfry.yaml   says everything that is wrong with a configuration
 //	belfry init                      writes a commented belfry.yaml
+//	belfry migrate --from a.yaml --to b.yaml
+//	                                 copies the journal to another store, such as a NATS cluster
 //
 // SIGINT and SIGTERM stop it in order, within ten seconds; a second one stops it at once. It exits with 0
 // when it was told to stop, with 1 when it can't do its work, and with 2 when it was called wrongly, also
@@ -38,6 +40,7 @@ type cli struct {
 	Notifier notifierCmd `cmd:"" help:"Run the notifier, which owns DingTalk."`
 	Check    checkCmd    `cmd:"" help:"Say everything that is wrong with a configuration."`
 	Init     initCmd     `cmd:"" help:"Write a commented belfry.yaml."`
+	Migrate  migrateCmd  `cmd:"" help:"Copy the notifier's journal to another store."`
 }
 
 // env is what a command gets from main.

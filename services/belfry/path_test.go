@@ -23,7 +23,7 @@ import (
 )
 
 // started runs the parts of a configuration in this process until the test ends.
-func started(t *testing.T, yaml string, parts config.Parts) *process {
+func started(t testing.TB, yaml string, parts config.Parts) *process {
 	t.Helper()
 	cfg, err := config.Parse("test.yaml", []byte(yaml), parts)
 	if err != nil {
@@ -169,10 +169,15 @@ func knock(t *testing.T, url string, secret gitee.Secret, d giteetest.Delivery) 
 }
 
 func tryKnock(ctx context.Context, url string, secret gitee.Secret, d giteetest.Delivery) (knocked, error) {
+	return knockAt(ctx, url, secret, d, time.Now())
+}
+
+// knockAt sends a webhook with the signature of that time.
+func knockAt(ctx context.Context, url string, secret gitee.Secret, d giteetest.Delivery, at time.Time) (knocked, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	var k knocked
-	req, err := giteetest.NewRequest(ctx, url, secret, d, time.Now())
+	req, err := giteetest.NewRequest(ctx, url, secret, d, at)
 	if err != nil {
 		return k, err
 	}

@@ -213,8 +213,8 @@ func TestEveryCommandServesItsAdminDoor(t *testing.T) {
 		parts  config.Parts
 		metric string
 	}{
-		"run":      {config.Parts{Gateway: true, Notifier: true}, "belfry_gateway_given_up_total 0"},
-		"gateway":  {config.Parts{Gateway: true, Remote: true}, "belfry_gateway_given_up_total 0"},
+		"run":      {config.Parts{Gateway: true, Notifier: true}, "belfry_gateway_spool_events 0"},
+		"gateway":  {config.Parts{Gateway: true, Remote: true}, "belfry_gateway_spool_events 0"},
 		"notifier": {config.Parts{Notifier: true}, "belfry_notifier_message_items_count 0"},
 	} {
 		t.Run(name, func(t *testing.T) {

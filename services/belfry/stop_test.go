@@ -96,11 +96,16 @@ type answered struct {
 
 // notify asks for a message and waits for its outcome, in another goroutine.
 func notify(ctx context.Context, door, id string) <-chan answered {
+	return notifyFor(ctx, door, id, 30*time.Second)
+}
+
+// notifyFor is notify with another bound for the wait.
+func notifyFor(ctx context.Context, door, id string, wait time.Duration) <-chan answered {
 	done := make(chan answered, 1)
 	go func() {
 		var a answered
 		defer func() { done <- a }()
-		body := fmt.Sprintf(`{"robots":["team"],"requestId":%q,"wait":"30s","message":{"text":{"content":"Gitee %s"}}}`, id, id)
+		body := fmt.Sprintf(`{"robots":["team"],"requestId":%q,"wait":"%ds","message":{"text":{"content":"Gitee %s"}}}`, id, int(wait.Seconds()), id)
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+door+"/v1/notifications", strings.NewReader(body))
 		if err != nil {
 			a.err = err

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
+	"gitee.com/belfry/belfry/pkg/dingtalk"
+)
+
+var mark = regexp.MustCompile(`mark(\d{4})end`)
+
+// seen returns the numbers that the group saw, in order; one message counts each number once.
+func (s *stage) seen(g *group) (all []int, messages, repeats int) {
+	for _, m := range s.sim.Messages() {
+		if !slices.Contains(g.tokens, m.Token) {
+			continue
+		}
+		messages, repeats = messages+1, repeats+m.Duplicates
+		in := map[int]bool{}
+		for _, found := range mark.FindAllStringSubmatch(m.Message.Content.(dingtalk.Markdown).Text, -1) {
+			n, _ := strconv.Atoi(found[1])
+			if !in[n] {
+				in[n] = true
+				all = append(all, n)
+			}
+		}
+	}
+	return all, messages, repeats
+}
+
+// drain waits until every group saw as many as were taken, at most as long as the wait says.
+func (s *stage) drain(wait time.Duration) {
+	ctx, cancel := context.WithTimeout(s.t.Context(), wait)
+	defer cancel()
+	for {
+		changed := s.sim.Changed()
+		if !slices.ContainsFunc(s.groups, func(g *group) bool { all, _, _ := s.seen(g); return len(all) < g.count() }) {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// check holds what the groups saw, and what the notifier at grpc tells, against what was taken.
+func (s *stage) check(grpcAddress string) {
+	s.t.Helper()
+	var accepted, shown, twice, messages, repeats, spooled, repeated int
+	for _, g := range s.groups {
+		all, m, r := s.seen(g)
+		accepted, spooled, repeated = accepted+g.taken, spooled+g.spooled, repeated+g.repeated
+		messages, repeats = messages+m, repeats+r
+		times := map[int]int{}
+		for _, n := range all {
+			if times[n]++; times[n] > 1 {
+				twice++
+			}
+		}
+		shown += len(times)
+		if err := inOrder(all, g.taken); err != nil {
+			s.t.Errorf("%s: %v", g.name, err)
+		}
+		if err := neverBack(s.callsOf(g)); err != nil {
+			s.t.Errorf("%s: %v", g.name, err)
+		}
+	}
+	delivered, dead, open := s.endings(grpcAddress)
+	s.t.Logf("%s: round 1, seed %d: %d accepted / %d delivered / %d dead / %d duplicated; %d faults, %d through the spool, %d sent again, "+
+		"%d shown in %d messages, %d repeats hidden by msgUuid, in %v", s.t.Name(), s.seed, accepted, delivered, dead, twice, s.faults, spooled, repeated,
+		shown, messages, repeats, time.Since(s.began).Round(time.Second))
+	if accepted == 0 || delivered != accepted || dead != 0 || open != 0 {
+		s.t.Errorf("of %d accepted the notifier says that %d were delivered, %d are dead and %d neither", accepted, delivered, dead, open)
+	}
+}
+
+// inOrder returns an error unless seen is 0, 1, 2 and so on up to n.
+func inOrder(seen []int, n int) error {
+	for i, got := range seen {
+		if got != i {
+			return fmt.Errorf("at place %d of %d the group saw webhook %d", i, len(seen), got)
+		}
+	}
+	if len(seen) != n {
+		return fmt.Errorf("%d webhooks were taken and %d shown", n, len(seen))
+	}
+	return nil
+}
+
+// neverBack returns an error if a message is called for again after another one was.
+func neverBack(calls []knockOnDingTalk) error {
+	over := map[string]bool{}
+	for i, c := range calls {
+		switch {
+		case c.uuid == "":
+			return errors.New("a call has no msgUuid")
+		case over[c.uuid]:
+			return fmt.Errorf("%s called again for message %s, after %s had called for the next one", c.caller, c.uuid, calls[i-1].caller)
+		case i > 0 && calls[i-1].uuid != c.uuid:
+			over[calls[i-1].uuid] = true
+		}
+	}
+	return nil
+}
+
+// endings asks the notifier how the deliveries ended, until all have or patience is over.
+func (s *stage) endings(address string) (delivered, dead, open int) {
+	s.t.Helper()
+	client, ctx := s.client(address)
+	for req := (&notifierv1.ListDeliveriesRequest{Parent: "robots/-", PageSize: 1000}); ; {
+		resp, err := client.ListDeliveries(ctx, req)
+		if err != nil {
+			s.t.Fatalf("listing deliveries: %v", err)
+		}
+		for _, d := range resp.GetDeliveries() {
+			switch d.GetState() {
+			case "DELIVERED":
+				delivered++
+			case "DEAD":
+				dead++
+			default:
+				open++
+			}
+		}
+		req.PageToken = resp.GetNextPageToken()
+		switch {
+		case req.PageToken != "":
+		case open == 0 || time.Since(s.began) > 3*patience:
+			return delivered, dead, open
+		default:
+			delivered, dead, open = 0, 0, 0
+			s.wait(100 * time.Millisecond)
+		}
+	}
+}
+
+// client returns a client of the notifier at that address, and a context for its calls.
+func (s *stage) client(address string) (notifierv1.NotifierServiceClient, context.Context) {
+	s.t.Helper()
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = conn.Close() })
+	ctx, cancel := context.WithTimeout(s.t.Context(), 2*patience)
+	s.t.Cleanup(cancel)
+	return notifierv1.NewNotifierServiceClient(conn), ctx
+}

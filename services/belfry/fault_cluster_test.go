@@ -1,0 +1,114 @@
+package main
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"gitee.com/belfry/belfry/pkg/dingtalk/dingtalktest"
+	"gitee.com/belfry/belfry/pkg/natsstore/natstest"
+)
+
+// pair is two notifiers that share a cluster, and a gateway that calls both.
+type pair struct {
+	*stage
+	cluster   *natstest.Cluster
+	notifiers map[string]*actor // by the name of their front
+	gateway   *actor
+	door      string
+}
+
+// newPair starts a pair on that many servers, with three groups and a slow DingTalk.
+func newPair(t *testing.T, servers int) *pair {
+	p := &pair{stage: newStage(t, 3), cluster: natstest.NewCluster(t, servers), notifiers: map[string]*actor{}, door: free(t)}
+	p.sim.Inject(dingtalktest.ResetAfter().When(p.chance(0.06)))
+	p.sim.Inject(dingtalktest.DelayAfterAccept(400 * time.Millisecond).When(p.chance(0.8)))
+	store := fmt.Sprintf("nats: {url: %q, replicas: %d, max_bytes: 104857600}", p.cluster.URL(), servers)
+	first, second := free(t), free(t)
+	for name, grpc := range map[string]string{"first": first, "second": second} {
+		p.notifiers[name] = p.actor("notifier", p.notifierYAML(grpc, p.front(name), store))
+		p.notifiers[name].start()
+	}
+	p.gateway = p.actor("gateway", p.gatewayYAML(p.door, fmt.Sprintf("addresses: ['%s', '%s']", first, second)))
+	p.gateway.start()
+	return p
+}
+
+// owner returns the notifier that delivers to the group, which is the one that called last.
+func (p *pair) owner(g *group) string {
+	p.t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); p.wait(10 * time.Millisecond) {
+		if calls := p.callsOf(g); len(calls) > 0 {
+			return calls[len(calls)-1].caller
+		}
+	}
+	p.t.Fatalf("nobody calls for %s", g.name)
+	return ""
+}
+
+// awaitOtherOwner waits until another notifier than that one delivers to the group.
+func (p *pair) awaitOtherOwner(g *group, than string) {
+	p.t.Helper()
+	began := time.Now()
+	for p.owner(g) == than {
+		if time.Since(began) > patience {
+			p.t.Fatalf("nobody takes %s over from %s", g.name, than)
+		}
+		p.wait(10 * time.Millisecond)
+	}
+	p.t.Logf("%s moved within %v", g.name, time.Since(began).Round(100*time.Millisecond))
+}
+
+func (p *pair) finish(load *traffic) {
+	p.t.Helper()
+	load.stop()
+	p.drain(2 * time.Minute)
+	p.check(p.notifiers["first"].ready.GRPC)
+	if n := p.sim.Throttled(); n > 0 {
+		p.t.Errorf("DingTalk said %d times that it was too fast", n)
+	}
+}
+
+// TestAClusterLosesNothingWhenOwnersAndLeadersAreKilled kills, in a loop under load, the notifier that
+// delivers to a group, and the server that leads the stream of notifications.
+func TestAClusterLosesNothingWhenOwnersAndLeadersAreKilled(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 3)
+	load := p.load(400, 60*time.Millisecond, p.door)
+	for i := range 3 {
+		g := p.groups[i%len(p.groups)]
+		p.pause(time.Second)
+		victim := p.owner(g)
+		p.notifiers[victim].kill()
+		p.awaitOtherOwner(g, victim)
+		p.notifiers[victim].start()
+
+		leader := p.cluster.StreamLeader("BELFRY_NOTIFICATIONS")
+		p.cluster.Kill(leader)
+		p.faults++
+		p.pause(2 * time.Second)
+		p.cluster.Start(leader)
+		p.cluster.WaitReady()
+	}
+	p.finish(load)
+}
+
+// TestANotifierThatWakesUpTooLateSendsNothingTwice freezes the notifier that delivers to a group for longer
+// than its lease, under load, and then wakes it.
+func TestANotifierThatWakesUpTooLateSendsNothingTwice(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 1)
+	load := p.load(400, 60*time.Millisecond, p.door)
+	for i := range 2 {
+		g := p.groups[i]
+		p.pause(2 * time.Second)
+		sleeper := p.owner(g)
+		p.notifiers[sleeper].signal(syscall.SIGSTOP)
+		p.faults++
+		p.awaitOtherOwner(g, sleeper)
+		p.pause(time.Second)
+		p.notifiers[sleeper].signal(syscall.SIGCONT)
+	}
+	p.finish(load)
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
+
+	configv1 "gitee.com/belfry/belfry/gen/belfry/config/v1"
+	"gitee.com/belfry/belfry/pkg/dingtalk"
+	"gitee.com/belfry/belfry/pkg/lifecycle"
+	"gitee.com/belfry/belfry/services/notifier"
+	"gitee.com/belfry/belfry/services/notifier/delivery"
+	"gitee.com/belfry/belfry/services/notifier/journal"
+)
+
+func (p *process) startNotifier(ctx context.Context, cfg *configv1.Notifier) error {
+	grpcLn, err := lifecycle.Listen("notifier.grpc.listen", cfg.GetGrpc().GetListen())
+	if err != nil {
+		return err
+	}
+	httpLn, err := lifecycle.Listen("notifier.http.listen", cfg.GetHttp().GetListen())
+	if err != nil {
+		return errors.Join(err, grpcLn.Close())
+	}
+	p.grpc, p.http = grpcLn.Addr().String(), httpLn.Addr().String()
+	closeListeners := func() error { return errors.Join(grpcLn.Close(), httpLn.Close()) }
+
+	store, err := openJournalStore(ctx, cfg.GetStore(), p.log)
+	if err != nil {
+		return errors.Join(err, closeListeners())
+	}
+	p.Defer("journal's store", func(context.Context) error { store.Close(); return nil })
+	j, err := journal.Open(ctx, journalOptions(cfg, store))
+	if err != nil {
+		return errors.Join(err, closeListeners())
+	}
+	p.Defer("journal", func(context.Context) error { j.Close(); return nil })
+	var owner delivery.Owner
+	if store.Shared() {
+		roster, err := journal.Join(ctx, store, journal.RosterOptions{ID: hostID(), Log: p.log.Named("roster")})
+		if err != nil {
+			return errors.Join(err, closeListeners())
+		}
+		p.Defer("roster", func(context.Context) error { roster.Close(); return nil })
+		owner = roster
+	}
+	client := dingtalk.NewClient()
+	p.Defer("DingTalk's client", func(context.Context) error { client.Close(); return nil })
+	svc, err := notifier.New(notifier.Options{
+		Config: cfg, Journal: j, Sender: client, Owner: owner, Log: p.log.Named("notifier"), Metrics: p.metrics,
+	})
+	if err != nil {
+		return errors.Join(err, closeListeners())
+	}
+	p.addCheck("notifier", svc.Ready)
+	p.Go("delivery", svc.Run)
+
+	srv, health := notifier.NewGRPCServer(svc)
+	p.health, p.endWaits = health, svc.EndWaits
+	inside := bufconn.Listen(1 << 20)
+	p.Go("gRPC door", lifecycle.ServeGRPC(srv, grpcLn, inside))
+	p.notifier, err = grpc.NewClient("passthrough:///notifier",
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return inside.DialContext(ctx) }),
+		grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return errors.Join(err, httpLn.Close())
+	}
+	p.Defer("notifier's own connection", func(context.Context) error { return p.notifier.Close() })
+	handler, err := notifier.NewHTTPHandler(ctx, p.notifier)
+	if err != nil {
+		return errors.Join(err, httpLn.Close())
+	}
+	p.Go("HTTP door", lifecycle.ServeHTTP(&http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      90 * time.Second, // a Notify may wait for a minute
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          p.errorLog("notifier.http"),
+	}, httpLn))
+	return nil
+}
