@@ -75,7 +75,7 @@ func Connect(ctx context.Context, opts ClusterOptions) (*Store, error) {
 	defer cancel()
 	s := &Store{
 		name: opts.Name, place: "at " + opts.URL, replicas: opts.Replicas,
-		log: opts.Log.With(zap.String("store", opts.Name)),
+		batches: make(chan struct{}, batchesAtOnce), log: opts.Log.With(zap.String("store", opts.Name)),
 	}
 	if err := s.connect(ctx, opts); err != nil {
 		s.Close()

@@ -47,6 +47,8 @@ type embedded struct {
 	lock *flock.Flock
 	// alarm has an element when the server said that something is wrong.
 	alarm chan struct{}
+	// suspects takes what the server itself doesn't take for a write that failed.
+	suspects chan error
 
 	mu sync.Mutex
 	ns *server.Server // nil while there is none
@@ -85,8 +87,9 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	}
 	log := opts.Log.With(zap.String("store", opts.Name))
 	s := &Store{
-		name: opts.Name, place: "in " + opts.Dir, replicas: 1, maxPayload: int(opts.MaxPayload), log: log,
-		embedded: &embedded{opts: opts, log: log, lock: lock, alarm: make(chan struct{}, 1)},
+		name: opts.Name, place: "in " + opts.Dir, replicas: 1, maxPayload: int(opts.MaxPayload),
+		batches: make(chan struct{}, batchesAtOnce), log: log,
+		embedded: &embedded{opts: opts, log: log, lock: lock, alarm: make(chan struct{}, 1), suspects: make(chan error, 1)},
 	}
 	if err := s.start(ctx); err != nil {
 		s.Close()
@@ -199,6 +202,14 @@ func (e *embedded) setFault(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.fault = err
+}
+
+// suspect tells the supervisor of a write that failed.
+func (e *embedded) suspect(err error) {
+	select {
+	case e.suspects <- err:
+	default: // it knows of another
+	}
 }
 
 // stop ends the server that runs, if any. It reports whether that was done in time.

@@ -26,12 +26,20 @@ var faults = map[string]struct {
 	prepare            func(dir string) error
 	begin, end         func(dir string) error
 	wantsOwnNamespaces bool
+	batchesAlone       bool
 }{
 	// Works everywhere: files can't grow beyond what the process allows itself.
 	"files can't grow": {
 		prepare: func(string) error { signal.Ignore(syscall.SIGXFSZ); return nil },
 		begin:   func(string) error { return limitFiles(300 << 10) },
 		end:     func(string) error { return limitFiles(1 << 62) },
+	},
+	// So that the server can't even stage a batch, which it doesn't take for a fault.
+	"batches can't be staged": {
+		prepare:      func(string) error { signal.Ignore(syscall.SIGXFSZ); return nil },
+		begin:        func(string) error { return limitFiles(30 << 10) },
+		end:          func(string) error { return limitFiles(1 << 62) },
+		batchesAlone: true,
 	},
 	// Works everywhere: root, who may write anywhere, becomes somebody else.
 	"folder can't be written": {
@@ -114,7 +122,7 @@ func appendThroughFaults(name string) {
 			}
 			one, cancel := context.WithTimeout(ctx, time.Second)
 			var err error
-			if i%batchEvery == 0 {
+			if i%batchEvery == 0 || fault.batchesAlone {
 				_, err = s.PublishBatch(one, batch(i))
 			} else {
 				err = q.Append(one, "lane", fmt.Appendf(nil, "%-32000d", i))

@@ -1,6 +1,7 @@
 package natsstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -35,14 +36,15 @@ func (s *Store) supervise(ctx context.Context) {
 	ticker := time.NewTicker(examineEvery)
 	defer ticker.Stop()
 	for {
+		var fault error
 		select {
 		case <-ctx.Done():
 			return
+		case fault = <-e.suspects:
 		case <-e.alarm:
 		case <-ticker.C:
 		}
-		fault := writeFault(e.server())
-		if fault == nil {
+		if fault = cmp.Or(writeFault(e.server()), fault); fault == nil {
 			continue
 		}
 		if time.Since(since) > steadyAfter {
@@ -72,6 +74,10 @@ func (s *Store) supervise(ctx context.Context) {
 				continue
 			}
 			break
+		}
+		select {
+		case <-e.suspects: // of the server before
+		default:
 		}
 		s.log.Info("store.recovered")
 		since = time.Now()

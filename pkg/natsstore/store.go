@@ -4,7 +4,8 @@
 //
 // What is acknowledged is safe: the embedded server runs with SyncAlways, so that a write is answered only
 // after its fsync (by default it would answer at once and sync within two minutes), and a cluster answers
-// once a majority of the replicas has it.
+// once a majority of the replicas has it (whether synced is for its operators to say: sync_interval in the
+// jetstream part of the servers' configuration).
 package natsstore
 
 import (
@@ -26,15 +27,6 @@ const (
 	probeSubject = "belfry.probe"
 )
 
-// named adds the replicas to the name of something of our own that stores on a cluster use together: those
-// of another number of replicas have one of their own.
-func (s *Store) named(name, suffix string) string {
-	if !s.Shared() {
-		return name
-	}
-	return name + suffix + strconv.Itoa(s.replicas)
-}
-
 // Store is an open store. Its methods may be called from any goroutine.
 type Store struct {
 	name string
@@ -48,6 +40,8 @@ type Store struct {
 	// embedded is the server inside this process; nil on a cluster.
 	embedded  *embedded
 	closeOnce sync.Once
+	// batches has an element for each batch under way.
+	batches chan struct{}
 
 	mu sync.Mutex
 	// leases are released by Close.
@@ -66,6 +60,15 @@ func (s *Store) Shared() bool { return s.embedded == nil }
 
 // Replicas returns on how many servers each stream and bucket of the Store stands.
 func (s *Store) Replicas() int { return s.replicas }
+
+// named adds the replicas to the name of something of our own that stores on a cluster use together: those
+// of another number of replicas have one of their own.
+func (s *Store) named(name, suffix string) string {
+	if !s.Shared() {
+		return name
+	}
+	return name + suffix + strconv.Itoa(s.replicas)
+}
 
 // useJetStream begins to use the connection.
 func (s *Store) useJetStream() (err error) {

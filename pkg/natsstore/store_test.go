@@ -7,10 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
@@ -166,6 +169,33 @@ func TestForwardReadsInOrderWithinItsLimits(t *testing.T) {
 			t.Errorf("Forward(%s, %d, %d, %d): more = %d, want %d; sequences (-want +got):\n%s",
 				tt.subject, tt.from, tt.limit, tt.maxBytes, more, tt.more, diff)
 		}
+	}
+}
+
+func TestMoreBatchesAtOnceThanTheServerTakesAllGoThrough(t *testing.T) {
+	s := open(t, t.TempDir())
+	_, err := s.EnsureStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}, AllowAtomicPublish: true, Storage: jetstream.FileStorage})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The server takes 50 of a stream.
+	const batches, size = 100, 100
+	errs := make(chan error, batches)
+	for range batches {
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			_, err := s.PublishBatch(ctx, slices.Repeat([]*nats.Msg{{Subject: "s", Data: make([]byte, 1000)}}, size))
+			errs <- err
+		}()
+	}
+	for range batches {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	if head, err := s.Head(t.Context(), "S"); err != nil || head != batches*size {
+		t.Errorf("Head = %d, %v", head, err)
 	}
 }
 

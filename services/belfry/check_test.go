@@ -73,5 +73,5 @@ func TestCheckNamesRobotsThatWereRemovedWithABacklog(t *testing.T) {
 	}
 	// So does a start.
 	c = spawn(t, at.secrets(), "run", "-c", without)
-	c.awaitLog("a robot was removed")
+	c.awaitLog("something waits for a robot that is no longer in the configuration")
 }

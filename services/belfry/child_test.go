@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"flag"
 	"os"
 	"os/exec"
 	"strings"
@@ -26,6 +27,11 @@ func TestMain(m *testing.M) {
 		return
 	}
 	natstest.MaybeServe()
+	// The fault runs mostly wait for robots' budgets, so more of them than there are cores go side by side.
+	// What the command line says counts more.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
 	os.Exit(m.Run())
 }
 

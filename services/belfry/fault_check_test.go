@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"testing"
 	"time"
 
 	"google.golang.org/grpc"
@@ -156,4 +157,41 @@ func (s *stage) client(address string) (notifierv1.NotifierServiceClient, contex
 	ctx, cancel := context.WithTimeout(s.t.Context(), 2*patience)
 	s.t.Cleanup(cancel)
 	return notifierv1.NewNotifierServiceClient(conn), ctx
+}
+
+func TestWhatFaultRunsLookForIsFound(t *testing.T) {
+	for name, tc := range map[string]struct {
+		seen []int
+		ok   bool
+	}{
+		"all in order":  {[]int{0, 1, 2}, true},
+		"one lost":      {[]int{0, 2}, false},
+		"the last lost": {[]int{0, 1}, false},
+		"one twice":     {[]int{0, 1, 1, 2}, false},
+		"one too many":  {[]int{0, 1, 2, 3}, false},
+		"two swapped":   {[]int{0, 2, 1}, false},
+	} {
+		if err := inOrder(tc.seen, 3); (err == nil) != tc.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, tc := range map[string]struct {
+		uuids []string
+		ok    bool
+	}{
+		"nothing":                      {nil, true},
+		"each once":                    {[]string{"a", "b", "c"}, true},
+		"again until the answer comes": {[]string{"a", "a", "b", "b", "b"}, true},
+		"again after the next":         {[]string{"a", "b", "a"}, false},
+		"long after":                   {[]string{"a", "b", "c", "d", "b"}, false},
+		"without a msgUuid":            {[]string{"a", ""}, false},
+	} {
+		var calls []knockOnDingTalk
+		for _, uuid := range tc.uuids {
+			calls = append(calls, knockOnDingTalk{uuid: uuid})
+		}
+		if err := neverBack(calls); (err == nil) != tc.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

@@ -15,7 +15,7 @@ import (
 // one of them, which the other makes up for, and one is throttled for a minute and has no other.
 func TestADingTalkThatIsSlowCutsOffAndLiesGetsEverythingOnce(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, 2)
+	s := newStage(t, 5)
 	var ill atomic.Bool
 	ill.Store(true)
 	for _, g := range s.groups {
@@ -27,7 +27,7 @@ func TestADingTalkThatIsSlowCutsOffAndLiesGetsEverythingOnce(t *testing.T) {
 			dingtalktest.TruncatedJSON(), dingtalktest.NoErrcode(), dingtalktest.StringErrcode(),
 			dingtalktest.Errcode(90018, "the organisation calls too often"),
 		} {
-			often := s.chance(0.04)
+			often := s.chance(0.05)
 			s.sim.Inject(fault.For(g.tokens[0]).When(func(n int) bool { return ill.Load() && often(n) }))
 		}
 	}
@@ -38,7 +38,7 @@ func TestADingTalkThatIsSlowCutsOffAndLiesGetsEverythingOnce(t *testing.T) {
 	door := free(t)
 	p := s.actor("run", s.gatewayYAML(door, ""), s.notifierYAML("127.0.0.1:0", s.front("run"), s.embedded()))
 	p.start()
-	load := s.load(300, 50*time.Millisecond, door)
+	load := s.load(200, 80*time.Millisecond, door)
 	s.wait(15 * time.Second)
 	ill.Store(false)
 	load.finish()

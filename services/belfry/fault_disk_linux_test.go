@@ -122,7 +122,7 @@ func TestADiskThatTakesNothingLosesNothing(t *testing.T) {
 			p := s.actor("run", s.gatewayYAML(door, ""), s.notifierYAML("127.0.0.1:0", s.front("run"), s.embedded()))
 			p.prepare = fault.prepare(s)
 			p.start()
-			load := s.load(2000, 100*time.Millisecond, door)
+			load := s.load(1000, 30*time.Millisecond, door)
 			for range 2 {
 				s.wait(time.Second)
 				if err := fault.spoil(s, p); err != nil {

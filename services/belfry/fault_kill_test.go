@@ -38,7 +38,7 @@ func TestNothingIsLostOrDoubledWhenProcessesAreKilled(t *testing.T) {
 			}
 			load := s.load(400, 10*time.Millisecond, door)
 			for range 6 {
-				s.pause(time.Second)
+				s.pause(2 * time.Second)
 				victim.kill()
 				victim.start()
 			}

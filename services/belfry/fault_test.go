@@ -36,7 +36,8 @@ type stage struct {
 	began time.Time
 	// groups are named alike: the hook, its robot and the robot's group.
 	groups []*group
-	faults int // what the run has done to its processes
+	spool  string // what stands under that key for a gateway
+	faults int    // what the run has done to its processes
 
 	mu    sync.Mutex
 	calls []knockOnDingTalk
@@ -65,6 +66,7 @@ type knockOnDingTalk struct {
 func newStage(t *testing.T, groups int) *stage {
 	s := &stage{t: t, seed: rand.Uint64(), dir: t.TempDir(), sim: dingtalktest.NewServer(), began: time.Now()}
 	s.rand = rand.New(rand.NewPCG(s.seed, 0))
+	s.spool = fmt.Sprintf("dir: %q", filepath.Join(s.dir, "gateway"))
 	t.Cleanup(s.sim.Close)
 	for i := range groups {
 		s.addGroup(fmt.Sprintf("group-%d", i+1), 1)
@@ -129,7 +131,7 @@ func (s *stage) callsOf(g *group) (calls []knockOnDingTalk) {
 // gatewayYAML is the gateway's part; notifier is what stands under that key.
 func (s *stage) gatewayYAML(door, notifier string) string {
 	var y strings.Builder
-	fmt.Fprintf(&y, "gateway:\n  listen: %s\n  notifier: {%s}\n  spool: {dir: %q}\n  hooks:\n", door, notifier, filepath.Join(s.dir, "gateway"))
+	fmt.Fprintf(&y, "gateway:\n  listen: %s\n  notifier: {%s}\n  spool: {%s}\n  hooks:\n", door, notifier, s.spool)
 	for _, g := range s.groups {
 		fmt.Fprintf(&y, "    - {name: %s, signature: {secret: %s}, routes: [{robots: [%[1]s]}]}\n", g.name, g.hookSecret)
 	}

@@ -31,24 +31,9 @@ func (p *process) startNotifier(ctx context.Context, cfg *configv1.Notifier) err
 	p.grpc, p.http = grpcLn.Addr().String(), httpLn.Addr().String()
 	closeListeners := func() error { return errors.Join(grpcLn.Close(), httpLn.Close()) }
 
-	store, err := openJournalStore(ctx, cfg.GetStore(), p.log)
+	j, owner, err := p.openJournal(ctx, cfg)
 	if err != nil {
 		return errors.Join(err, closeListeners())
-	}
-	p.Defer("journal's store", func(context.Context) error { store.Close(); return nil })
-	j, err := journal.Open(ctx, journalOptions(cfg, store))
-	if err != nil {
-		return errors.Join(err, closeListeners())
-	}
-	p.Defer("journal", func(context.Context) error { j.Close(); return nil })
-	var owner delivery.Owner
-	if store.Shared() {
-		roster, err := journal.Join(ctx, store, journal.RosterOptions{ID: hostID(), Log: p.log.Named("roster")})
-		if err != nil {
-			return errors.Join(err, closeListeners())
-		}
-		p.Defer("roster", func(context.Context) error { roster.Close(); return nil })
-		owner = roster
 	}
 	client := dingtalk.NewClient()
 	p.Defer("DingTalk's client", func(context.Context) error { client.Close(); return nil })
@@ -86,4 +71,27 @@ func (p *process) startNotifier(ctx context.Context, cfg *configv1.Notifier) err
 		ErrorLog:          p.errorLog("notifier.http"),
 	}, httpLn))
 	return nil
+}
+
+// openJournal opens the notifier's journal and, where others share it, joins them; owner is nil where nobody
+// does. All of it ends with the process.
+func (p *process) openJournal(ctx context.Context, cfg *configv1.Notifier) (j *journal.Journal, owner delivery.Owner, err error) {
+	store, err := openJournalStore(ctx, cfg.GetStore(), p.log)
+	if err != nil {
+		return nil, nil, err
+	}
+	p.Defer("journal's store", func(context.Context) error { store.Close(); return nil })
+	if j, err = journal.Open(ctx, journalOptions(cfg, store)); err != nil {
+		return nil, nil, err
+	}
+	p.Defer("journal", func(context.Context) error { j.Close(); return nil })
+	if !store.Shared() {
+		return j, nil, nil
+	}
+	roster, err := journal.Join(ctx, store, journal.RosterOptions{ID: hostID(), Log: p.log.Named("roster")})
+	if err != nil {
+		return nil, nil, err
+	}
+	p.Defer("roster", func(context.Context) error { roster.Close(); return nil })
+	return j, roster, nil
 }

@@ -14,6 +14,7 @@ import (
 	"gitee.com/belfry/belfry/pkg/dingtalk/dingtalktest"
 	"gitee.com/belfry/belfry/pkg/gitee"
 	"gitee.com/belfry/belfry/pkg/gitee/giteetest"
+	"gitee.com/belfry/belfry/pkg/natsstore/natstest"
 )
 
 // TestGatewayAndNotifierAsTwoProcesses starts the gateway first: it takes webhooks into its spool, and
@@ -83,6 +84,36 @@ func TestGatewayAndNotifierAsTwoProcesses(t *testing.T) {
 			if strings.Contains(line, `"store.server"`) && !strings.Contains(line, `"level":"warn"`) && !strings.Contains(line, `"level":"error"`) {
 				t.Errorf("the store's server chatters: %s", line)
 			}
+		}
+	}
+}
+
+// TestAGatewayMayHaveItsSpoolOnACluster starts the gateway alone, kills it, and starts it again: what it took
+// stands on the cluster, where no other gateway may use it meanwhile.
+func TestAGatewayMayHaveItsSpoolOnACluster(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 2)
+	cluster := natstest.NewCluster(t, 1)
+	s.spool = fmt.Sprintf("name: east, nats: {url: %q, replicas: 1, max_bytes: 10485760}", cluster.URL())
+	door, grpc := free(t), free(t)
+	gw := s.actor("gateway", s.gatewayYAML(door, "address: '"+grpc+"'"))
+	gw.start()
+	s.load(3, time.Millisecond, door).finish()
+	twin := s.actor("gateway", s.gatewayYAML(free(t), "address: '"+grpc+"'"))
+	got := call(t.Context(), twin.args...)
+	if got.code != 1 || !strings.Contains(got.stderr, "belfry: queue east: ") || !strings.Contains(got.stderr, "in use by another process") {
+		t.Errorf("a second gateway of that name: %+v", got)
+	}
+	gw.kill()
+	gw.start()
+	s.load(3, time.Millisecond, door).finish()
+	nt := s.actor("notifier", s.notifierYAML(grpc, s.front("notifier"), s.embedded()))
+	nt.start()
+	s.drain(patience)
+	s.check(grpc)
+	for _, g := range s.groups {
+		if g.spooled != g.taken {
+			t.Errorf("%s: %d of %d went through the spool", g.name, g.spooled, g.taken)
 		}
 	}
 }

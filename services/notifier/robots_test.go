@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	configv1 "gitee.com/belfry/belfry/gen/belfry/config/v1"
@@ -60,6 +61,40 @@ func TestMembersAreShownOneByOneInTheRobotsLanguage(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, members(st, now), protocmp.Transform()); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestAnAllowanceIsShownAsItStands(t *testing.T) {
+	reset := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
+	got := allowance(&delivery.AllowanceStatus{
+		Allowance: delivery.Allowance{Name: "acme", PerMonth: 3000, MaxWait: time.Hour}, Used: 2500, Left: 500, Reset: reset, Gather: 90 * time.Second,
+	})
+	want := &notifierv1.Allowance{
+		Name: "acme", PerMonth: 3000, Used: 2500, Left: 500, ResetTime: timestamppb.New(reset),
+		Gather: durationpb.New(90 * time.Second), MaxWait: durationpb.New(time.Hour),
+	}
+	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestAnAcceptTimeInTheFutureMeansNow(t *testing.T) {
+	now := time.Date(2026, 11, 22, 6, 22, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		at   *timestamppb.Timestamp
+		want time.Time
+	}{
+		{nil, now},
+		{timestamppb.New(now.Add(time.Hour)), now},
+		{timestamppb.New(now.Add(-time.Hour)), now.Add(-time.Hour)},
+	} {
+		if got, err := acceptTime(tt.at, now); err != nil || !got.Equal(tt.want) {
+			t.Errorf("acceptTime(%v) = %v, %v; want %v", tt.at, got, err, tt.want)
+		}
+	}
+	_, err := acceptTime(&timestamppb.Timestamp{Nanos: -1}, now)
+	if got := answerOf(t, nil, err); got.Reason != "INVALID_REQUEST" || got.Fields[0].Field != "accept_time" {
+		t.Errorf("no time at all: %+v", got)
 	}
 }
 

@@ -49,9 +49,9 @@ func (s *Service) WatchDeliveries(req *notifierv1.WatchDeliveriesRequest, ss grp
 		return fault.New(codes.ResourceExhausted, notifierv1.ErrorReason_ERROR_REASON_TOO_MANY_WATCHERS,
 			"too many watch at once: try again later, or ask another replica")
 	}
-	defer s.watchers.leave(in)
 	out := s.watchers.sender(ss)
 	defer close(out.queue)
+	defer s.watchers.leave(in)
 	w := &watch{s: s, parent: req.GetParent(), robot: robot, at: at, in: in, out: out, told: memory{ranks: make(map[string]int)}}
 	if err := w.run(ctx); !errors.Is(err, errStopped) {
 		return err

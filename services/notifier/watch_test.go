@@ -240,6 +240,14 @@ func TestAStreamOverHTTPOutlivesTheServersBoundsAndFlushesEachLine(t *testing.T)
 			t.Errorf("line %d is %v", i, &m)
 		}
 	}
+	// Who hangs up makes room.
+	if err := resp.Body.Close(); err != nil {
+		t.Error(err)
+	}
+	s.svc.watchers.senders.Wait()
+	if n := s.svc.watchers.count(); n != 0 {
+		t.Errorf("%d still watch", n)
+	}
 }
 
 // quiet is a journal in which nothing happens.

@@ -21,36 +21,49 @@ type folding struct {
 }
 
 // intend makes a message of the beginning of batch, or of more where f wants that, and writes down that it
-// is to go through member. It returns what the message holds; none: there was nothing to send after all.
-func (l *lane) intend(ctx context.Context, batch []Notification, f folding, member Member, now time.Time) ([]Notification, error) {
-	in, batch, err := l.fold(ctx, batch, f, now)
-	if err != nil || in == nil {
-		return nil, err
+// is to go through member. False: there is nothing to send after all. What can't be worded becomes a dead
+// letter.
+func (l *lane) intend(ctx context.Context, batch []Notification, f folding, member Member, now time.Time) (bool, error) {
+	var in *Intent
+	var unworded error
+	var err error
+	if f.all {
+		in, unworded, err = l.fold(ctx, batch, f, now)
+	} else {
+		in, unworded = l.word(batch[:1])
+	}
+	switch {
+	case err != nil:
+		return false, err
+	case unworded != nil:
+		return false, l.bury(ctx, batch[:1], unwordable(unworded), nil)
 	}
 	in.Member = member.ID
 	rec := l.rec
 	rec.Intent = in
-	return batch, l.save(ctx, rec)
+	return true, l.save(ctx, rec)
 }
 
-// fold makes a message as f wants it. What can't be worded becomes a dead letter; then there is no message.
-func (l *lane) fold(ctx context.Context, batch []Notification, f folding, now time.Time) (*Intent, []Notification, error) {
-	if !f.all {
-		batch = batch[:1]
-	} else {
-		defer l.d.enter()()
-		var err error
-		batch, err = l.d.opts.Journal.Read(ctx, l.robot.Name, l.rec.Cursor, batchMax)
-		if err != nil || len(batch) == 0 {
-			return nil, nil, err
-		}
-		batch = l.together(batch, f, now)
-	}
-	in, used, err := l.word(batch)
+// fold reads as far as a message can reach and words it. It keeps nothing of what it read, which is much
+// where many lanes do so; batch is what was read before.
+func (l *lane) fold(ctx context.Context, batch []Notification, f folding, now time.Time) (in *Intent, unworded, err error) {
+	defer l.d.enter()()
+	ahead, err := l.ahead(ctx, batch)
 	if err != nil {
-		return nil, nil, l.bury(ctx, batch[:1], unwordable(err), nil)
+		return nil, nil, err
 	}
-	return in, batch[:used], nil
+	in, unworded = l.word(l.together(ahead, f, now))
+	return in, unworded, nil
+}
+
+// ahead reads as far as a message can reach. What was read before counts where it is more: another server of
+// a shared journal may have answered, and lag behind.
+func (l *lane) ahead(ctx context.Context, batch []Notification) ([]Notification, error) {
+	more, err := l.d.opts.Journal.Read(ctx, l.robot.Name, l.rec.Cursor, batchMax)
+	if len(more) < len(batch) {
+		more = batch
+	}
+	return more, err
 }
 
 // together returns the beginning of batch that may go in one message: what becomes a dead letter does so
@@ -66,15 +79,15 @@ func (l *lane) together(batch []Notification, f folding, now time.Time) []Notifi
 	return batch[:n]
 }
 
-// word makes an intent of as much of batch as the renderer takes, and returns how much that is.
-func (l *lane) word(batch []Notification) (*Intent, int, error) {
+// word makes an intent of as much of batch as the renderer takes.
+func (l *lane) word(batch []Notification) (*Intent, error) {
 	m, used, err := l.render(batch)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	body, err := m.MarshalJSON()
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	return &Intent{
 		First:  batch[0].Seq,
@@ -83,7 +96,7 @@ func (l *lane) word(batch []Notification) (*Intent, int, error) {
 		Newest: batch[used-1].CreateTime,
 		UUID:   uuid.NewString(),
 		Body:   body,
-	}, used, nil
+	}, nil
 }
 
 // render asks the renderer. A panic in there, which would otherwise end the process again and again, makes
@@ -146,6 +159,8 @@ func (l *lane) attempt(ctx context.Context, member Member, batch []Notification)
 		if batch, err = l.items(ctx, in); err != nil {
 			return err
 		}
+	} else {
+		batch = batch[:in.Items]
 	}
 	state := l.rec.Members[member.ID]
 	state.Suspension, state.Throttles, state.MutedUntil = nil, 0, time.Time{}

@@ -23,8 +23,6 @@ type Robot struct {
 	Name string
 	// Members are the DingTalk robots of its group, at least one, in the configuration's order.
 	Members []Member
-	// Webhook is where and how to call it. Deprecated: Members.
-	Webhook dingtalk.Robot
 	// Keywords are those of which DingTalk wants one in each message, at most 10.
 	Keywords []string
 	// RejectMissingKeyword says that a message without a keyword is refused rather than mended.
@@ -156,7 +154,7 @@ type Follower interface {
 // Owner says which robots are this process's to deliver for, where several share a journal.
 type Owner interface {
 	// Mine reports whether robot is this process's now, and if so until when it may act on that without
-	// asking again. The time has a monotonic reading.
+	// asking again. The time has a monotonic reading. Mine returns at once: it is asked with locks held.
 	Mine(robot string) (until time.Time, ok bool)
 	// Changed returns a channel that is closed when answers of Mine may have changed.
 	Changed() <-chan struct{}

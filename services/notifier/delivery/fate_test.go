@@ -73,7 +73,7 @@ func (f *fate) answer(ctx context.Context, c call) (bool, error) {
 	case 3:
 		return false, refusal(dingtalk.Transient, dingtalk.ReasonUnavailable)
 	case 4:
-		f.rest(c.member, time.Minute)
+		f.rest(c, time.Minute)
 		return false, refusal(dingtalk.Throttled, dingtalk.ReasonThrottled)
 	case 5:
 		return false, refusal(dingtalk.RobotFault, dingtalk.ReasonSignatureMismatch)
@@ -88,7 +88,7 @@ func (f *fate) answer(ctx context.Context, c call) (bool, error) {
 	case 7:
 		return false, &dingtalk.Refusal{Class: dingtalk.Throttled, Reason: dingtalk.ReasonThrottled, Errcode: 90018, RetryAfter: time.Second}
 	case 8:
-		f.rest(c.member, 5*time.Minute)
+		f.rest(c, 5*time.Minute)
 		return false, &dingtalk.Refusal{Class: dingtalk.Throttled, Reason: dingtalk.ReasonThrottled, RetryAfter: 5 * time.Minute}
 	}
 	return true, nil
@@ -109,10 +109,14 @@ func (f *fate) check(c call) {
 	}
 }
 
-func (f *fate) rest(member string, d time.Duration) {
+// rest notes that the member of a call is muted. That a late call was told so can't be known by others: the
+// process that made it has lost the robot.
+func (f *fate) rest(c call, d time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.resting[member] = time.Now().Add(d)
+	if c.n >= 0 {
+		f.resting[c.member] = time.Now().Add(d)
+	}
 }
 
 func (f *fate) pause(paused bool) {

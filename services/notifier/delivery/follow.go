@@ -66,11 +66,8 @@ func (d *Dispatcher) follow(ctx context.Context) {
 		}
 		wait := backoff(failures)
 		d.opts.Log.Warn("journal can't be followed; trying again", zap.Error(err), zap.Duration("wait", wait))
-		t := time.NewTimer(wait)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
+		if pause(ctx, wait) != nil {
+			return
 		}
 	}
 }
@@ -126,6 +123,3 @@ func (d *Dispatcher) rouse(l *lane) {
 	l.running = true
 	d.lanesRunning.Go(func() { l.run(d.ctx, d.hard) })
 }
-
-// Wake is no longer needed. Deprecated: the journal tells of what was appended.
-func (d *Dispatcher) Wake(string) {}

@@ -206,16 +206,10 @@ func (l *lane) overtaken() bool {
 // was left may have reached the group, and its call may have been made: both are taken to be so, and
 // written down before anything else happens, lest a row of crashes overruns the budget.
 func (l *lane) resume(ctx context.Context) error {
-	defer l.d.enter()()
-	rec, err := l.d.opts.Journal.Lane(ctx, l.robot.Name)
+	rec, ended, err := l.load(ctx)
 	if err != nil {
 		return err
 	}
-	c, err := l.d.opts.Journal.Control(ctx, l.robot.Name)
-	if err != nil {
-		return err
-	}
-	l.controlled(c)
 	now := time.Now()
 	rec.Robot = l.robot.Name
 	rec = l.configured(rec.sane(now), now)
@@ -224,17 +218,15 @@ func (l *lane) resume(ctx context.Context) error {
 		rec = rec.probing(now, false)
 	}
 	if rec.Intent != nil {
-		out, err := l.d.opts.Journal.Outcome(ctx, l.robot.Name, rec.Intent.Last)
-		if err != nil {
-			return err
-		}
-		if out != nil { // only the cursor was not moved
+		if ended { // only the cursor was not moved
 			rec.Cursor, rec.Intent = rec.Intent.Last, nil
 		} else {
 			in := *rec.Intent
 			in.Uncertain = true
 			rec.Intent = &in
-			rec = rec.spent(in.Member, now).counted(l.robot.Allowance, now)
+			if !l.removed { // a removed one makes no calls; when it comes back, the one before is counted
+				rec = rec.spent(in.Member, now).counted(l.robot.Allowance, now)
+			}
 			l.log.Info("resuming a message that was on its way", zap.String("uuid", in.UUID), zap.Int("items", in.Items))
 		}
 		if rec, err = l.write(ctx, rec); err != nil {
@@ -244,6 +236,24 @@ func (l *lane) resume(ctx context.Context) error {
 	l.rec, l.fresh, l.known = rec, true, true
 	l.publish(rec)
 	return nil
+}
+
+// load reads the record and what operators want, and whether the record's intent has ended already.
+func (l *lane) load(ctx context.Context) (rec LaneRecord, ended bool, err error) {
+	defer l.d.enter()()
+	if rec, err = l.d.opts.Journal.Lane(ctx, l.robot.Name); err != nil {
+		return rec, false, err
+	}
+	c, err := l.d.opts.Journal.Control(ctx, l.robot.Name)
+	if err != nil {
+		return rec, false, err
+	}
+	l.controlled(c)
+	if rec.Intent != nil {
+		out, err := l.d.opts.Journal.Outcome(ctx, l.robot.Name, rec.Intent.Last)
+		return rec, out != nil, err
+	}
+	return rec, false, nil
 }
 
 // configured returns rec without members that the configuration no longer has, and without calls that no

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -151,21 +152,18 @@ func TestRowOfCrashesDoesNotOverrunTheBudget(t *testing.T) {
 			return true, nil
 		}
 		b.notify("team", "a")
+		var stopped sync.WaitGroup
 		for range 60 {
 			// The process dies while DingTalk is being called: nothing more is written down.
-			var dead atomic.Bool
-			b.journal.Fault = func(string) (bool, error) {
-				if dead.Load() {
-					return false, errors.New("dead")
-				}
-				return false, nil
-			}
-			b.start()
+			s := newSeat(b.journal, newRoster(), b.group, 0)
+			opts := b.opts
+			opts.Journal, opts.Sender = s, s
+			_, stop := run(t, opts)
 			time.Sleep(100 * time.Millisecond)
-			dead.Store(true)
-			b.stop()
+			s.kill(true)
+			stopped.Go(stop)
 		}
-		b.journal.Fault = nil
+		stopped.Wait()
 		b.start()
 		time.Sleep(10 * time.Minute)
 		b.finish()

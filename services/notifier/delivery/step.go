@@ -48,7 +48,7 @@ func (l *lane) step(ctx context.Context) (time.Duration, error) {
 	case head.Refusal != nil:
 		return 0, l.bury(ctx, batch[:1], *head.Refusal, nil)
 	case l.tooOld(head, now):
-		return 0, l.expire(ctx, now)
+		return 0, l.expire(ctx, batch, now)
 	case l.removed, !c.PausedSince.IsZero():
 		return l.until(head.CreateTime, now, forever), nil
 	}
@@ -84,9 +84,11 @@ func (l *lane) begin(ctx context.Context, batch []Notification, now time.Time) (
 			return at.Sub(now), nil
 		}
 	}
-	batch, err := l.intend(ctx, batch, f, member, now)
-	if err != nil || batch == nil {
+	if ok, err := l.intend(ctx, batch, f, member, now); !ok || err != nil {
 		return 0, err
+	}
+	if f.all {
+		batch = nil
 	}
 	return 0, l.attempt(ctx, member, batch)
 }
@@ -158,18 +160,16 @@ func (l *lane) tooOld(n Notification, now time.Time) bool {
 	return now.Sub(n.CreateTime) > l.d.opts.MaxAge
 }
 
-// expire settles what has become too old to be told.
-func (l *lane) expire(ctx context.Context, now time.Time) error {
-	batch, err := l.d.opts.Journal.Read(ctx, l.robot.Name, l.rec.Cursor, batchMax)
+// expire settles what has become too old to be told. Batch is the beginning of what waits, and its first is
+// too old.
+func (l *lane) expire(ctx context.Context, batch []Notification, now time.Time) error {
+	batch, err := l.ahead(ctx, batch)
 	if err != nil {
 		return err
 	}
-	n := 0
+	n := 1
 	for n < len(batch) && l.tooOld(batch[n], now) && batch[n].Refusal == nil {
 		n++
-	}
-	if n == 0 {
-		return nil
 	}
 	return l.bury(ctx, batch[:n], expired(l.d.opts.MaxAge, l.obstacle(l.rec, l.wanted(), now), false), nil)
 }

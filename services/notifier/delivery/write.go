@@ -23,11 +23,7 @@ func (l *lane) persist(ctx context.Context, write func() error) error {
 			return err
 		}
 		l.log.Warn("journal is in trouble; trying again", zap.Error(err))
-		t := time.NewTimer(backoff(failures))
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
+		if pause(ctx, backoff(failures)) != nil {
 			return err
 		}
 	}
@@ -67,12 +63,22 @@ func sameRecord(a, b LaneRecord) bool {
 // settled by the cursor alone.
 func (l *lane) items(ctx context.Context, in Intent) ([]Notification, error) {
 	var batch []Notification
-	err := l.persist(ctx, func() (err error) {
+	read := func() (err error) {
+		defer l.d.enter()()
 		batch, err = l.d.opts.Journal.Read(ctx, l.robot.Name, l.rec.Cursor, in.Items)
 		return err
-	})
-	if err != nil {
-		return nil, err
+	}
+	// Where the last of them is missing and none beyond it is there, the journal may but lag.
+	for wait := firstLag; wait < 2*lagPatience; wait *= 2 {
+		if err := l.persist(ctx, read); err != nil {
+			return nil, err
+		}
+		if len(batch) > 0 && batch[len(batch)-1].Seq >= in.Last {
+			break
+		}
+		if err := pause(ctx, wait); err != nil {
+			return nil, err
+		}
 	}
 	for len(batch) > 0 && batch[len(batch)-1].Seq > in.Last {
 		batch = batch[:len(batch)-1]
@@ -81,6 +87,18 @@ func (l *lane) items(ctx context.Context, in Intent) ([]Notification, error) {
 		batch = append(batch, Notification{Seq: in.Last, Robot: l.robot.Name})
 	}
 	return batch, nil
+}
+
+// pause returns after d, or with ctx's error when that ends.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // A lag is the time during which reads find nothing although something was told of.

@@ -140,32 +140,33 @@ func BenchmarkReading(b *testing.B) {
 }
 
 // BenchmarkReopen shows what a backlog costs: the time until the store and the journal are open again and a
-// follower is current, and the memory that is held from then on. Run it with -benchtime=1x; to make the
-// largest backlog takes minutes.
+// follower is current, and the memory that is held from then on, both while the request ids of the whole
+// backlog are known and when all are forgotten. Run it with -benchtime=1x; to make the largest backlog takes
+// minutes.
 func BenchmarkReopen(b *testing.B) {
-	for _, size := range []struct{ robots, backlog int }{{100, 10_000}, {10_000, 10_000}, {100, 1_000_000}, {10_000, 1_000_000}} {
-		for _, ids := range []bool{true, false} {
-			b.Run(fmt.Sprintf("robots=%d/backlog=%d/requestIDs=%t", size.robots, size.backlog, ids), func(b *testing.B) {
-				dir := b.TempDir()
-				j, shut := openIn(b, dir, Options{})
-				for i := 0; i < size.backlog; i += maxCommit {
-					var ns []delivery.Notification
-					for k := i; k < min(i+maxCommit, size.backlog); k++ {
-						id := ""
-						if ids {
-							id = fmt.Sprint(k)
-						}
-						ns = append(ns, journaltest.Message(fmt.Sprintf("robot-%d", k%size.robots), id, strings.Repeat("text ", 100)))
-					}
-					if _, err := j.Append(b.Context(), ns); err != nil {
-						b.Fatal(err)
-					}
-				}
-				shut()
+	const robots = 10_000
+	for _, backlog := range []int{10_000, 1_000_000} {
+		dir := b.TempDir()
+		j, shut := openIn(b, dir, Options{})
+		for i := 0; i < backlog; i += maxCommit {
+			var ns []delivery.Notification
+			for k := i; k < min(i+maxCommit, backlog); k++ {
+				ns = append(ns, journaltest.Message(fmt.Sprintf("robot-%d", k%robots), fmt.Sprint(k), strings.Repeat("text ", 100)))
+			}
+			if _, err := j.Append(b.Context(), ns); err != nil {
+				b.Fatal(err)
+			}
+		}
+		shut()
+		for _, window := range []time.Duration{defaultDedupWindow, time.Second} {
+			// The server takes over a new window when it is told of it, and acts on it from the next start.
+			_, shut := openIn(b, dir, Options{DedupWindow: window})
+			shut()
+			b.Run(fmt.Sprintf("backlog=%d/window=%v", backlog, window), func(b *testing.B) {
 				before := heap()
 				for b.Loop() {
 					start := time.Now()
-					j, shut = openIn(b, dir, Options{})
+					j, shut := openIn(b, dir, Options{DedupWindow: window})
 					opened := time.Now()
 					w := journaltest.NewWatcher()
 					stop := w.Follow(b, j)
@@ -173,7 +174,7 @@ func BenchmarkReopen(b *testing.B) {
 					b.ReportMetric(time.Since(opened).Seconds()*1000, "follow-ms")
 					held := heap() - before
 					b.ReportMetric(float64(held)/(1<<20), "held-MiB")
-					b.ReportMetric(float64(held)/float64(size.backlog), "held-B/notification")
+					b.ReportMetric(float64(held)/float64(backlog), "held-B/notification")
 					stop()
 					shut()
 				}

@@ -15,6 +15,10 @@ import (
 
 func TestFullJournalRefusesAndKeepsWhatItHas(t *testing.T) {
 	j, _ := openIn(t, t.TempDir(), Options{MaxBytes: 200 << 10})
+	testFull(t, j)
+}
+
+func testFull(t *testing.T, j *Journal) {
 	text := strings.Repeat("x", 4000)
 	var stored []uint64
 	var err error

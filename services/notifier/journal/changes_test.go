@@ -97,7 +97,7 @@ func TestChangesKeepToTheirBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const n = 10
+	const n = 7
 	for i := range n {
 		receipts, err := j.Append(t.Context(), []delivery.Notification{journaltest.Message("a", "", strings.Repeat(fmt.Sprint(i), 3<<20))})
 		if err != nil {

@@ -30,8 +30,14 @@ func connect(t testing.TB, c *natstest.Cluster) *natsstore.Store {
 // openOn opens a journal on a store of its own on the cluster; shut ends both, and may be called twice.
 func openOn(t testing.TB, c *natstest.Cluster) (j *Journal, shut func()) {
 	t.Helper()
+	return openOnWith(t, c, Options{})
+}
+
+func openOnWith(t testing.TB, c *natstest.Cluster, opts Options) (j *Journal, shut func()) {
+	t.Helper()
 	s := connect(t, c)
-	j, err := Open(t.Context(), Options{Store: s})
+	opts.Store = s
+	j, err := Open(t.Context(), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,6 +62,7 @@ func empty(t *testing.T, c *natstest.Cluster) {
 }
 
 func TestJournalOnACluster(t *testing.T) {
+	t.Parallel()
 	c := natstest.NewCluster(t, 3)
 	journaltest.Run(t, func(t *testing.T) (delivery.Journal, func() delivery.Journal) {
 		empty(t, c)
@@ -67,8 +74,13 @@ func TestJournalOnACluster(t *testing.T) {
 		}
 	})
 	for name, test := range map[string]func(*testing.T, *natstest.Cluster){
-		"tells followers what other processes do":      testFollowOthers,
-		"refuses what is too large, and says so":       testTooLargeForACluster,
+		"tells followers what other processes do": testFollowOthers,
+		"refuses what is too large, and says so":  testTooLargeForACluster,
+		"refuses when it is full, and keeps what it has": func(t *testing.T, c *natstest.Cluster) {
+			empty(t, c)
+			j, _ := openOnWith(t, c, Options{MaxBytes: 200 << 10})
+			testFull(t, j)
+		},
 		"refuses streams with other settings":          testOtherSettings,
 		"finds what was just stored":                   testReadsAfterWrites,
 		"keeps robots apart when processes share them": testRosterOnACluster,
@@ -161,6 +173,10 @@ func testReadsAfterWrites(t *testing.T, c *natstest.Cluster) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		// From the leader, as when another server lags; then from whoever answers.
+		if m, found, err := theirs.fromLeader(t.Context(), receipts[0].Seq); err != nil || !found || m.Subject != logPrefix+"a" || len(m.Data) == 0 {
+			t.Fatalf("what was just stored, from the leader = %+v, %t, %v", m, found, err)
+		}
 		if n, err := theirs.Get(t.Context(), "a", receipts[0].Seq); err != nil || n.Message.GetText().GetContent() != fmt.Sprint(i) {
 			t.Fatalf("Get of what was just stored = %v, %v", n, err)
 		}
@@ -170,6 +186,9 @@ func testReadsAfterWrites(t *testing.T, c *natstest.Cluster) {
 		if got, err := theirs.Lane(t.Context(), "a"); err != nil || got.Revision != rec.Revision {
 			t.Fatalf("Lane of what was just saved = %d, %v, want %d", got.Revision, err, rec.Revision)
 		}
+	}
+	if _, found, err := theirs.fromLeader(t.Context(), 1000); found || err != nil {
+		t.Errorf("what was never stored, from the leader = %t, %v", found, err)
 	}
 	// What a change tells of is there, too.
 	after := Position{}
@@ -293,12 +312,13 @@ func (l *load) await(t *testing.T, n int) {
 }
 
 func TestAcceptedNotificationsSurviveTheLeadersDeath(t *testing.T) {
+	t.Parallel()
 	c := natstest.NewCluster(t, 3)
 	j, _ := openOn(t, c)
 	w := journaltest.NewWatcher()
 	w.Follow(t, j)
 	l := startLoad(t, j, 4)
-	for range 3 {
+	for range 2 {
 		l.await(t, 50)
 		dead := c.StreamLeader(logStream)
 		c.Kill(dead)

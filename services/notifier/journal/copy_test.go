@@ -124,6 +124,7 @@ func checkCopy(t *testing.T, to *natsstore.Store, want contents, last uint64) {
 }
 
 func TestCopyMovesAJournalBetweenStores(t *testing.T) {
+	t.Parallel()
 	c := natstest.NewCluster(t, 3)
 	here, there, back := openStore(t, t.TempDir()), connect(t, c), openStore(t, t.TempDir())
 	j, err := Open(t.Context(), Options{Store: here})
@@ -183,6 +184,7 @@ func TestCopyMovesAJournalBetweenStores(t *testing.T) {
 }
 
 func TestCopyRefusesWhileProcessesShareTheJournal(t *testing.T) {
+	t.Parallel()
 	c := natstest.NewCluster(t, 1)
 	s, err := natsstore.Connect(t.Context(), natsstore.ClusterOptions{URL: c.URL(), Name: "test journal", Replicas: 1})
 	if err != nil {
@@ -218,7 +220,7 @@ func TestACopyCutShortIsRefusedAndCanBeRepeated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	makeOriginal(t, j, 1500)
+	makeOriginal(t, j, 400)
 	want := contentsOf(t, j, "a", "b", "c")
 	j.Close()
 	for _, stage := range []string{"notifications", "notifications, compared", "outcomes", "lanes", "controls, compared"} {
@@ -239,11 +241,11 @@ func TestACopyCutShortIsRefusedAndCanBeRepeated(t *testing.T) {
 			t.Errorf("Copy of a copy that was cut short = %v", err)
 		}
 	}
-	if _, err := Copy(t.Context(), here, Options{Store: there, MaxBytes: 100 << 10}, nil); !errors.Is(err, ErrFull) {
+	if _, err := Copy(t.Context(), here, Options{Store: there, MaxBytes: 50 << 10}, nil); !errors.Is(err, ErrFull) {
 		t.Errorf("Copy to where there is too little room = %v, want ErrFull", err)
 	}
 	if _, err := Copy(t.Context(), here, Options{Store: there}, nil); err != nil {
 		t.Fatal(err)
 	}
-	checkCopy(t, there, want, 1500)
+	checkCopy(t, there, want, 400)
 }

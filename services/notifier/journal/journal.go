@@ -1,6 +1,10 @@
 // Package journal is the notifier's durable record on JetStream: an append-only log of notifications with
-// one subject per robot, a lane record per robot in a key-value bucket, and the last outcome of each
-// delivery. Nothing in the log is ever changed or acknowledged; what a lane has done stands in its record.
+// one subject per robot, a lane record and an operators' control per robot in key-value buckets, and the last
+// outcome of each delivery. Nothing in the log is ever changed or acknowledged; what a lane has done stands in
+// its record.
+//
+// A journal stands on a store of this process's own, or on a cluster that several processes share; these
+// spread the robots among them by a Roster. Copy moves a journal from the one to the other.
 package journal
 
 import (

@@ -40,39 +40,56 @@ func (j *Journal) Get(ctx context.Context, robot string, seq uint64) (delivery.N
 	return decode(m)
 }
 
-// get asks the stream's leader, which the client's own call does not where the stream allows any server to
-// answer: another of a cluster might not have the notification yet.
-func (j *Journal) get(ctx context.Context, robot string, seq uint64) (natsstore.Message, error) {
-	fail := func(err error) (natsstore.Message, error) {
-		return natsstore.Message{}, fault(fmt.Sprintf("get delivery %d of %s", seq, robot), err)
-	}
+func (j *Journal) get(ctx context.Context, robot string, seq uint64) (m natsstore.Message, err error) {
+	missing := fmt.Errorf("delivery %d of %s: %w", seq, robot, ErrNotFound)
 	if seq == 0 {
-		return fail(ErrNotFound)
+		return m, missing
 	}
+	msgs, _, err := j.store.Forward(ctx, logStream, logPrefix+robot, seq, 1, readBytes)
+	if err != nil {
+		return m, fault("get", err)
+	}
+	if len(msgs) == 1 && msgs[0].Seq == seq {
+		return msgs[0], nil
+	}
+	if !j.store.Shared() {
+		return m, missing
+	}
+	// Whoever answered may lag behind; the leader doesn't.
+	m, found, err := j.fromLeader(ctx, seq)
+	switch {
+	case err != nil:
+		return m, fault("get", err)
+	case !found || m.Subject != logPrefix+robot:
+		return m, missing
+	}
+	return m, nil
+}
+
+// fromLeader asks the leader of the log, which the client's own call does not where any server may answer.
+func (j *Journal) fromLeader(ctx context.Context, seq uint64) (m natsstore.Message, found bool, err error) {
 	request, err := json.Marshal(map[string]uint64{"seq": seq})
 	if err != nil {
-		return fail(err)
+		return m, false, err
 	}
-	m, err := j.js.Conn().RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+logStream, request)
+	response, err := j.js.Conn().RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+logStream, request)
 	if err != nil {
-		return fail(err)
+		return m, false, err
 	}
 	var answer struct {
 		Message natsstore.Message   `json:"message"`
 		Error   *jetstream.APIError `json:"error"`
 	}
-	if err := json.Unmarshal(m.Data, &answer); err != nil {
-		return fail(fmt.Errorf("answer of the server: %w", err))
+	if err := json.Unmarshal(response.Data, &answer); err != nil {
+		return m, false, fmt.Errorf("answer of the server: %w", err)
 	}
-	switch {
-	case answer.Error != nil && answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
-		return fail(ErrNotFound)
-	case answer.Error != nil:
-		return fail(answer.Error)
-	case answer.Message.Subject != logPrefix+robot:
-		return fail(ErrNotFound)
+	if answer.Error != nil {
+		if answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound {
+			return m, false, nil
+		}
+		return m, false, answer.Error
 	}
-	return answer.Message, nil
+	return answer.Message, true, nil
 }
 
 // Outcome returns how the delivery ended, or nil if it hasn't.

@@ -144,7 +144,7 @@ func runMember(reg registry, i int) (r *Roster, stop func(graceful bool)) {
 
 func TestARobotIsNeverTwoMembersAtOnce(t *testing.T) {
 	const robots, steps = 12, 300
-	for seed := range uint64(40) {
+	for seed := range uint64(60) {
 		synctest.Test(t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 1))
 			reg := &fakeRegistry{rand: rand.New(rand.NewPCG(seed, 2)), chance: 10}

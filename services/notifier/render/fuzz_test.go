@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
@@ -51,7 +52,9 @@ func FuzzRender(f *testing.F) {
 			e := all[(int(pick)+i*17)%len(all)].event
 			texts := []string{a, b, c}
 			poison(e, int(pick)+i, texts)
-			batch = append(batch, delivery.Notification{Robot: "team", Event: e})
+			// A third of the digests is of a long time.
+			at := time.Date(2026, 11, 22, 15, 50, 0, 0, time.UTC).Add(time.Duration(i) * time.Duration(pick%3) * timedSpan / 2)
+			batch = append(batch, delivery.Notification{Robot: "team", Event: e, CreateTime: at})
 		}
 		robot := delivery.Robot{Name: "team", Keywords: []string{"Gitee", "钟楼"}}
 

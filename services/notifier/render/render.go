@@ -36,10 +36,11 @@ func New() *Renderer { return &Renderer{} }
 // One notification alone becomes what Inspect shows. Several become a digest: every one of them stands in
 // it, an event as one line with its link, under its repository and in the order of batch, and a message in
 // full; repositories stand in the order of their newest activity. Lines are short where many are to fit, and
-// say more where there is room; with what came over ten minutes or more stands its time. The prefix ends before the first notification that has to go alone, before the 201st, and where
-// 19,500 bytes are full. Alone go: link, actionCard and feedCard messages, messages with mentions or of
-// more than 1,500 bytes, Markdown that could swallow what follows it (fences, HTML), and whatever could
-// not be told at all. A digest always carries one of the robot's keywords, also where the robot refuses
+// say more where there is room; where the batch came over ten minutes or more, each is told with its time.
+// The prefix ends before the first notification that has to go alone, before the 201st, and where 19,500
+// bytes are full. Alone go: link, actionCard and feedCard messages, messages with mentions or of more than
+// 1,500 bytes, Markdown that could swallow what follows it (fences, HTML), and whatever could not be told at
+// all. A digest always carries one of the robot's keywords, also where the robot refuses
 // messages without: its notifications were accepted each with a keyword, and the digest is our own words.
 //
 // An error is about the first notification alone, with used 1: a *KeywordError, a *TooLargeError, a

@@ -47,6 +47,38 @@ func TestMemoryFailsBeforeOrAfterAsTold(t *testing.T) {
 	}
 }
 
+func TestMemoryEndsFollowWhenAChangeWasNotTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lost := errors.New("connection lost")
+		m := journaltest.NewMemory()
+		fails := false
+		m.Fault = func(op string) (bool, error) {
+			if fails && op == journaltest.OpSaveLane {
+				return true, lost
+			}
+			return false, nil
+		}
+		w := journaltest.NewWatcher()
+		ended := make(chan error, 1)
+		go func() { ended <- m.Follow(t.Context(), w) }()
+		synctest.Wait()
+		fails = true
+		if _, err := m.SaveLane(t.Context(), delivery.LaneRecord{Robot: "a"}); !errors.Is(err, lost) {
+			t.Fatalf("SaveLane = %v, want the fault", err)
+		}
+		if err := <-ended; !errors.Is(err, lost) {
+			t.Errorf("Follow after a change that nobody was told of = %v, want the fault", err)
+		}
+		if w.Revision("a") != 0 {
+			t.Error("the follower was told of a change whose maker wasn't")
+		}
+		w.Follow(t, m)()
+		if w.Revision("a") == 0 {
+			t.Error("a new Follow doesn't tell of the change")
+		}
+	})
+}
+
 func TestMemoryForgetsRequestIDsAfterTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := journaltest.NewMemory()

@@ -113,6 +113,7 @@ func (w *Watcher) Revision(robot string) uint64 {
 // anew when Follow fails, as users must. stop waits for the end.
 func (w *Watcher) Follow(t testing.TB, j delivery.Journal) (stop func()) {
 	t.Helper()
+	w.note(func() { w.current = false })
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var done sync.WaitGroup
 	done.Go(func() {
