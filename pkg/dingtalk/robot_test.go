@@ -152,3 +152,21 @@ func TestRobotsAreEqualBySettings(t *testing.T) {
 		t.Error("two zero robots differ")
 	}
 }
+
+func TestIdentityIsTheTokensAndShowsNothingOfIt(t *testing.T) {
+	identity := func(webhook, secret string) string {
+		t.Helper()
+		r, err := NewRobot(webhook, secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Identity()
+	}
+	a := identity("https://x/?access_token=abc", "")
+	if len(a) != 12 || strings.Contains(a, "abc") || a != identity("https://y/send?access_token=abc&sign=1", "s") {
+		t.Errorf("identity = %q", a)
+	}
+	if a == identity("https://x/?access_token=abd", "") || (Robot{}).Identity() != "" {
+		t.Error("different robots have the same identity")
+	}
+}

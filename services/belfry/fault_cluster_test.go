@@ -60,6 +60,14 @@ func (p *pair) awaitOtherOwner(g *group, than string) {
 	p.t.Logf("%s moved within %v", g.name, time.Since(began).Round(100*time.Millisecond))
 }
 
+// count returns how often DingTalk was called for any group.
+func (p *pair) count() (n int) {
+	for _, g := range p.groups {
+		n += len(p.callsOf(g))
+	}
+	return n
+}
+
 func (p *pair) finish(load *traffic) {
 	p.t.Helper()
 	load.stop()
@@ -100,8 +108,7 @@ func TestANotifierThatWakesUpTooLateSendsNothingTwice(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, 1)
 	load := p.load(400, 60*time.Millisecond, p.door)
-	for i := range 2 {
-		g := p.groups[i]
+	for _, g := range p.groups {
 		p.pause(2 * time.Second)
 		sleeper := p.owner(g)
 		p.notifiers[sleeper].signal(syscall.SIGSTOP)
@@ -111,4 +118,36 @@ func TestANotifierThatWakesUpTooLateSendsNothingTwice(t *testing.T) {
 		p.notifiers[sleeper].signal(syscall.SIGCONT)
 	}
 	p.finish(load)
+}
+
+// TestAClusterWithoutAMajorityLosesNothing takes two of three servers away, under load, for longer than a
+// lease: nothing can be written down then, so that nobody may deliver, and the gateway's spool takes what
+// comes.
+func TestAClusterWithoutAMajorityLosesNothing(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 3)
+	load := p.load(400, 60*time.Millisecond, p.door)
+	p.pause(2 * time.Second)
+	leader := p.cluster.StreamLeader("BELFRY_NOTIFICATIONS")
+	away := []int{leader, (leader + 1) % 3}
+	for _, i := range away {
+		p.cluster.Kill(i)
+		p.faults++
+	}
+	p.wait(7 * time.Second)
+	before := p.count()
+	p.wait(3 * time.Second)
+	if more := p.count() - before; more > 0 {
+		t.Errorf("DingTalk was called %d times while nothing could be written down", more)
+	}
+	for _, i := range away {
+		p.cluster.Start(i)
+	}
+	p.cluster.WaitReady()
+	p.finish(load)
+	for _, g := range p.groups {
+		if g.spooled == 0 {
+			t.Errorf("%s: nothing went through the spool", g.name)
+		}
+	}
 }

@@ -148,6 +148,27 @@ func TestAFolderThatCannotBeUsedIsToldInOneLine(t *testing.T) {
 	}
 }
 
+func TestAClusterThatCannotBeReachedIsToldInOneLineWithoutCredentials(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	password := random()
+	there := fmt.Sprintf("nats: {url: 'nats://%s', user: belfry, password: %s}", free(t), password)
+	for name, yaml := range map[string]string{
+		"notifier.store": strings.Replace(p.yaml(), fmt.Sprintf("embedded: {dir: %q}", p.journal), there, 1),
+		"gateway.spool":  strings.Replace(p.yaml(), fmt.Sprintf("dir: %q", p.spool), "name: east, "+there, 1),
+	} {
+		got := call(t.Context(), "run", "-c", write(t, yaml))
+		want := "belfry: " + name + " at nats://127.0.0.1:"
+		said := got.stderr[strings.LastIndex(got.stderr, "belfry: "):]
+		if got.code != 1 || !strings.HasPrefix(said, want) || strings.Count(said, "\n") != 1 {
+			t.Errorf("code %d, it said %q; want 1 and %q", got.code, said, want)
+		}
+		if strings.Contains(got.stderr, password) {
+			t.Errorf("%s: the password is in the output", name)
+		}
+	}
+}
+
 func TestAProcessThatCannotStartExitsWith1AndAWrongCallWith2(t *testing.T) {
 	p := newPlace(t)
 	ln, err := net.Listen("tcp", p.admin)

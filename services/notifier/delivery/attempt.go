@@ -127,6 +127,13 @@ func (l *lane) attempt(ctx context.Context, member Member, batch []Notification)
 			Class: dingtalk.MessageFault, Reason: dingtalk.ReasonMessageRefused, Advice: "the message in the journal can't be read: " + err.Error(),
 		})
 	}
+	if l.d.blind.Load() {
+		c, err := l.d.opts.Journal.Control(ctx, l.robot.Name)
+		if err != nil {
+			return err
+		}
+		l.controlled(c)
+	}
 	if !l.wanted().PausedSince.IsZero() { // since the step began
 		return nil
 	}

@@ -220,3 +220,35 @@ func TestJournalThatCannotBeFollowedOrControlledHoldsNothingUpForGood(t *testing
 		})
 	}
 }
+
+func TestPauseIsKeptAlsoWhileTheJournalCannotBeFollowed(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		var down atomic.Bool
+		b.journal.Fault = func(op string) (bool, error) {
+			if !down.Load() || op == journaltest.OpControl {
+				return false, nil
+			}
+			return op == journaltest.OpSaveControl, errors.New("no answer")
+		}
+		b.group.answer = unknownFirst
+		b.start()
+		b.notify("team", "a")
+		synctest.Wait() // it is to be sent again in a second
+		down.Store(true)
+		c := delivery.Control{Robot: "team"}
+		pause(&c)
+		if _, err := b.journal.SaveControl(t.Context(), c); err == nil {
+			t.Fatal("the write was to have no answer")
+		}
+		time.Sleep(time.Minute)
+		if n := len(b.group.made()); n != 1 {
+			t.Errorf("%d calls", n)
+		}
+		down.Store(false)
+		time.Sleep(time.Minute)
+		b.control("team", resume)
+		time.Sleep(time.Second)
+		b.finish()
+		b.wantShown("a")
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -56,6 +57,9 @@ type Dispatcher struct {
 	// ctx and hard are Run's, set before current; lanesRunning are the lanes' goroutines.
 	ctx, hard    context.Context
 	lanesRunning sync.WaitGroup
+
+	// blind is set while the journal isn't followed: what operators want may not have been told.
+	blind atomic.Bool
 
 	mu    sync.Mutex
 	lanes map[string]*lane

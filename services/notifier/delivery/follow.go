@@ -44,6 +44,7 @@ func (d *Dispatcher) Current() {
 	first := !d.current
 	d.current = true
 	d.mu.Unlock()
+	d.blind.Store(false)
 	if first {
 		for _, name := range d.Removed() {
 			d.opts.Log.Warn("something waits for a robot that is no longer in the configuration: put it back, or let what waits become dead letters, which can be redelivered through another robot",
@@ -58,6 +59,7 @@ func (d *Dispatcher) follow(ctx context.Context) {
 	for failures := 0; ctx.Err() == nil; failures++ {
 		start := time.Now()
 		err := d.opts.Journal.Follow(ctx, d)
+		d.blind.Store(true)
 		if ctx.Err() != nil {
 			return
 		}

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,10 +40,10 @@ func Join(ctx context.Context, store *natsstore.Store, opts RosterOptions) (*Ros
 
 // Living returns the names of the processes that share store and are running. It watches for some seconds.
 func Living(ctx context.Context, store *natsstore.Store) ([]string, error) {
-	reg, err := openRegistry(ctx, store)
-	if err != nil {
-		return nil, fmt.Errorf("journal: living: %w", err)
+	if _, err := streamInfo(ctx, store, bucketStream(replicaBucket)); errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, nil
 	}
+	reg := &natsRegistry{store: store, js: store.JetStream()}
 	before, err := reg.list(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("journal: living: %w", err)
