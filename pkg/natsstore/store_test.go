@@ -15,7 +15,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/goleak"
 
 	"gitee.com/belfry/belfry/pkg/natsstore/natstest"
 )
@@ -31,7 +30,7 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("NATSSTORE_TEST_HOLD"); dir != "" {
 		appendUntilKilled(dir)
 	}
-	goleak.VerifyTestMain(m)
+	natstest.VerifyTestMain(m)
 }
 
 func open(t *testing.T, dir string) *Store {

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -25,9 +24,10 @@ import (
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
 	"gitee.com/belfry/belfry/pkg/fault"
 	"gitee.com/belfry/belfry/pkg/gitee"
+	"gitee.com/belfry/belfry/pkg/natsstore/natstest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { natstest.VerifyTestMain(m) }
 
 // fakeNotifier keeps NotifierService.Notify's contract in memory: all robots or none, each request id once.
 type fakeNotifier struct {

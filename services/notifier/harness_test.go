@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -27,13 +26,14 @@ import (
 	"gitee.com/belfry/belfry/pkg/dingtalk"
 	"gitee.com/belfry/belfry/pkg/dingtalk/dingtalktest"
 	"gitee.com/belfry/belfry/pkg/natsstore"
+	"gitee.com/belfry/belfry/pkg/natsstore/natstest"
 	"gitee.com/belfry/belfry/services/notifier/delivery"
 	"gitee.com/belfry/belfry/services/notifier/journal"
 )
 
 var update = flag.Bool("update", false, "write the answers of the corpus anew")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { natstest.VerifyTestMain(m) }
 
 // patience is how long a test waits for what is to come.
 const patience = 30 * time.Second

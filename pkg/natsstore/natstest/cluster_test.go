@@ -4,12 +4,11 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) {
 	MaybeServe()
-	goleak.VerifyTestMain(m)
+	VerifyTestMain(m)
 }
 
 func TestClusterElectsAnotherLeaderAndTakesTheOldOneBack(t *testing.T) {

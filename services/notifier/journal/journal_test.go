@@ -3,8 +3,6 @@ package journal
 import (
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"gitee.com/belfry/belfry/pkg/natsstore"
 	"gitee.com/belfry/belfry/pkg/natsstore/natstest"
 	"gitee.com/belfry/belfry/services/notifier/delivery"
@@ -14,7 +12,7 @@ import (
 func TestMain(m *testing.M) {
 	natstest.MaybeServe()
 	appendForParent()
-	goleak.VerifyTestMain(m)
+	natstest.VerifyTestMain(m)
 }
 
 // openIn opens a journal in a store of its own in dir; shut ends both, and may be called twice.
