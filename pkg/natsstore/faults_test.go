@@ -244,11 +244,10 @@ func startChild(t *testing.T, name string) *child {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	cmd := exec.CommandContext(ctx, exe)
 	dir := t.TempDir()
-	for up := dir; up != filepath.Dir(os.TempDir()); up = filepath.Dir(up) {
-		// Whoever the child becomes must get there.
-		_ = os.Chmod(up, 0o755)
-		if up == os.TempDir() {
-			break
+	// Whoever the child becomes must get there: the folders below the temporary one are this test's own.
+	for up := dir; strings.HasPrefix(up, filepath.Clean(os.TempDir())+string(filepath.Separator)); up = filepath.Dir(up) {
+		if err := os.Chmod(up, 0o755); err != nil {
+			t.Fatal(err)
 		}
 	}
 	cmd.Env = append(os.Environ(), faultVariable+"="+name, "NATSSTORE_TEST_DIR="+dir)

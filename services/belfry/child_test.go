@@ -106,7 +106,8 @@ func spawnWith(t *testing.T, prepare func(*exec.Cmd), secrets []string, args ...
 			}
 		}
 		if t.Failed() {
-			t.Logf("belfry %s wrote:\n%s", strings.Join(args, " "), c.output())
+			lines := strings.Split(c.output(), "\n")
+			t.Logf("belfry %s wrote %d lines, the last of them:\n%s", strings.Join(args, " "), len(lines), strings.Join(lines[max(0, len(lines)-150):], "\n"))
 		}
 	})
 	return c

@@ -115,33 +115,41 @@ func neverBack(calls []knockOnDingTalk) error {
 	return nil
 }
 
-// endings asks the notifier how the deliveries ended, until all have or patience is over.
+// endings asks the notifier how the groups' deliveries ended, until all have or patience is over.
 func (s *stage) endings(address string) (delivered, dead, open int) {
 	s.t.Helper()
 	client, ctx := s.client(address)
-	for req := (&notifierv1.ListDeliveriesRequest{Parent: "robots/-", PageSize: 1000}); ; {
+	for deadline := time.Now().Add(patience); ; s.wait(100 * time.Millisecond) {
+		delivered, dead, open = 0, 0, 0
+		for _, g := range s.groups {
+			for _, d := range g.deliveries(ctx, s, client) {
+				switch d.GetState() {
+				case "DELIVERED":
+					delivered++
+				case "DEAD":
+					dead++
+				default:
+					open++
+				}
+			}
+		}
+		if open == 0 || time.Now().After(deadline) {
+			return delivered, dead, open
+		}
+	}
+}
+
+// deliveries returns all that the notifier knows of for the group.
+func (g *group) deliveries(ctx context.Context, s *stage, client notifierv1.NotifierServiceClient) (all []*notifierv1.Delivery) {
+	s.t.Helper()
+	for req := (&notifierv1.ListDeliveriesRequest{Parent: "robots/" + g.name, PageSize: 1000}); ; {
 		resp, err := client.ListDeliveries(ctx, req)
 		if err != nil {
 			s.t.Fatalf("listing deliveries: %v", err)
 		}
-		for _, d := range resp.GetDeliveries() {
-			switch d.GetState() {
-			case "DELIVERED":
-				delivered++
-			case "DEAD":
-				dead++
-			default:
-				open++
-			}
-		}
-		req.PageToken = resp.GetNextPageToken()
-		switch {
-		case req.PageToken != "":
-		case open == 0 || time.Since(s.began) > 3*patience:
-			return delivered, dead, open
-		default:
-			delivered, dead, open = 0, 0, 0
-			s.wait(100 * time.Millisecond)
+		all = append(all, resp.GetDeliveries()...)
+		if req.PageToken = resp.GetNextPageToken(); req.PageToken == "" {
+			return all
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,31 +47,13 @@ func TestAClockThatJumpsStopsNothing(t *testing.T) {
 	s.drain(patience)
 
 	// Their next call, and all that follow, come to this.
-	var afflicted []string
-	each("sending", func(token string) {
-		afflicted = append(afflicted, token)
-		s.sim.Inject(dingtalktest.ResetAfter().For(token).Times(2))
-	})
-	each("muted", func(token string) {
-		afflicted = append(afflicted, token)
-		s.sim.Inject(dingtalktest.Errcode(130101, "send too fast").For(token))
-	})
-	each("suspended", func(token string) {
-		afflicted = append(afflicted, token)
-		s.sim.SetRobotState(token, dingtalktest.StateDisabled)
-	})
+	each("sending", func(token string) { s.sim.Inject(dingtalktest.ResetAfter().For(token).Times(2)) })
+	each("muted", func(token string) { s.sim.Inject(dingtalktest.Errcode(130101, "send too fast").For(token)) })
+	each("suspended", func(token string) { s.sim.SetRobotState(token, dingtalktest.StateDisabled) })
 	s.load(3, time.Millisecond, door).finish()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		changed := s.sim.Changed()
-		hit := map[string]bool{}
-		for _, r := range s.sim.Refusals() {
-			hit[r.Token] = true
-		}
-		if len(hit) == len(afflicted) {
-			break
-		}
-		<-changed
-	}
+	s.until("each has been called once more", func() bool {
+		return !slices.ContainsFunc(s.groups, func(g *group) bool { return len(s.callsOf(g)) <= 6 })
+	})
 	s.wait(200 * time.Millisecond) // the lanes write down what came of it
 	p.kill()
 	s.jump(jumps)
@@ -88,8 +71,26 @@ func TestAClockThatJumpsStopsNothing(t *testing.T) {
 	}
 
 	s.load(3, time.Millisecond, door).finish()
+	i := slices.IndexFunc(s.groups, func(g *group) bool { return g.name == "muted-back" })
+	muted := s.groups[i]
+	s.groups = slices.Delete(slices.Clone(s.groups), i, i+1)
 	s.drain(2 * time.Minute)
 	s.check(p.ready.GRPC)
+	client, ctx := s.client(p.ready.GRPC)
+	if kept := muted.deliveries(ctx, s, client); len(kept) != muted.taken {
+		t.Errorf("%s: %d were taken and %d are kept", muted.name, muted.taken, len(kept))
+	}
+	code, body := look(t, "http://"+p.ready.HTTP+"/v1/robots/"+muted.name)
+	var robot struct {
+		State        string
+		NextSendTime time.Time
+	}
+	if err := json.Unmarshal([]byte(body), &robot); err != nil || code != http.StatusOK {
+		t.Fatalf("%d %s: %v", code, body, err)
+	}
+	if wait := time.Until(robot.NextSendTime); robot.State != "MUTED" || wait <= 0 || wait > 10*time.Minute {
+		t.Errorf("the muted robot is %s and goes on in %v: %s", robot.State, wait, body)
+	}
 	if n := s.sim.Throttled(); n > 0 {
 		t.Errorf("DingTalk said %d times that it was too fast", n)
 	}

@@ -38,25 +38,16 @@ func newPair(t *testing.T, servers int) *pair {
 // owner returns the notifier that delivers to the group, which is the one that called last.
 func (p *pair) owner(g *group) string {
 	p.t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); p.wait(10 * time.Millisecond) {
-		if calls := p.callsOf(g); len(calls) > 0 {
-			return calls[len(calls)-1].caller
-		}
-	}
-	p.t.Fatalf("nobody calls for %s", g.name)
-	return ""
+	p.until("somebody calls for "+g.name, func() bool { return len(p.callsOf(g)) > 0 })
+	calls := p.callsOf(g)
+	return calls[len(calls)-1].caller
 }
 
 // awaitOtherOwner waits until another notifier than that one delivers to the group.
 func (p *pair) awaitOtherOwner(g *group, than string) {
 	p.t.Helper()
 	began := time.Now()
-	for p.owner(g) == than {
-		if time.Since(began) > patience {
-			p.t.Fatalf("nobody takes %s over from %s", g.name, than)
-		}
-		p.wait(10 * time.Millisecond)
-	}
+	p.until("another one takes "+g.name+" over", func() bool { return p.owner(g) != than })
 	p.t.Logf("%s moved within %v", g.name, time.Since(began).Round(100*time.Millisecond))
 }
 

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
 	"gitee.com/belfry/belfry/pkg/dingtalk/dingtalktest"
 )
 
@@ -70,9 +69,7 @@ func TestAGateThatTurnsCallsAwayIsLeftAlone(t *testing.T) {
 		s.drain(patience)
 		s.groups = all
 		for _, g := range turnedAway {
-			for len(s.callsOf(g)) == 0 {
-				s.wait(10 * time.Millisecond)
-			}
+			s.until("DingTalk is called for "+g.name, func() bool { return len(s.callsOf(g)) > 0 })
 		}
 		s.wait(500 * time.Millisecond) // the lanes write down what came of it
 		p.kill()
@@ -87,14 +84,11 @@ func TestAGateThatTurnsCallsAwayIsLeftAlone(t *testing.T) {
 		if n := len(s.callsOf(g)); n != 1 {
 			t.Errorf("%s: DingTalk was called %d times, want once", g.name, n)
 		}
-		resp, err := client.ListDeliveries(ctx, &notifierv1.ListDeliveriesRequest{Parent: "robots/" + g.name})
-		if err != nil {
-			t.Fatal(err)
+		kept := g.deliveries(ctx, s, client)
+		if len(kept) != g.taken {
+			t.Errorf("%s: %d were taken and %d are kept", g.name, g.taken, len(kept))
 		}
-		if n := len(resp.GetDeliveries()); n != g.taken {
-			t.Errorf("%s: %d were taken and %d are kept", g.name, g.taken, n)
-		}
-		for _, d := range resp.GetDeliveries() {
+		for _, d := range kept {
 			if f := d.GetFailure(); d.GetEndTime() != nil || f.GetReason() != "ERROR_REASON_THROTTLED" || f.GetVerdict() != "WAITING" {
 				t.Errorf("%s: a delivery is %s: %v", g.name, d.GetState(), f)
 			}

@@ -122,7 +122,7 @@ func TestADiskThatTakesNothingLosesNothing(t *testing.T) {
 			p := s.actor("run", s.gatewayYAML(door, ""), s.notifierYAML("127.0.0.1:0", s.front("run"), s.embedded()))
 			p.prepare = fault.prepare(s)
 			p.start()
-			load := s.load(1000, 30*time.Millisecond, door)
+			load := s.load(2500, 100*time.Millisecond, door)
 			for range 2 {
 				s.wait(time.Second)
 				if err := fault.spoil(s, p); err != nil {
@@ -158,14 +158,14 @@ func (g *group) awaitRefusal(s *stage) {
 		return words
 	}
 	take()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); s.wait(20 * time.Millisecond) {
-		if words := take(); words != "" {
-			reason, message, _ := strings.Cut(words, ": ")
-			if !strings.HasPrefix(reason, "ERROR_REASON_") || message == "" {
-				s.t.Errorf("%s: the door refused with %q", g.name, words)
-			}
-			return
+	s.until("the door refuses for "+g.name, func() bool {
+		words := take()
+		if words == "" {
+			return false
 		}
-	}
-	s.t.Errorf("%s: the door refuses nothing", g.name)
+		if reason, message, _ := strings.Cut(words, ": "); !strings.HasPrefix(reason, "ERROR_REASON_") || message == "" {
+			s.t.Errorf("%s: the door refused with %q", g.name, words)
+		}
+		return true
+	})
 }

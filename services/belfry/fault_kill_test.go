@@ -36,7 +36,7 @@ func TestNothingIsLostOrDoubledWhenProcessesAreKilled(t *testing.T) {
 			if other != nil {
 				other.start()
 			}
-			load := s.load(400, 10*time.Millisecond, door)
+			load := s.load(250, 40*time.Millisecond, door)
 			for range 6 {
 				s.pause(2 * time.Second)
 				victim.kill()

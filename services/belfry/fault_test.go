@@ -202,15 +202,20 @@ func (a *actor) kill() {
 // awaitReadiness waits until the process answers so when it is asked whether it is ready.
 func (a *actor) awaitReadiness(status int, words string) {
 	a.s.t.Helper()
-	var code int
-	var body string
-	for deadline := time.Now().Add(2 * patience); time.Now().Before(deadline); a.s.wait(50 * time.Millisecond) {
-		code, body = look(a.s.t, "http://"+a.ready.Admin+"/readyz")
-		if code == status && strings.Contains(body, words) {
-			return
+	a.s.until(fmt.Sprintf("readiness is %d with %q", status, words), func() bool {
+		code, body := look(a.s.t, "http://"+a.ready.Admin+"/readyz")
+		return code == status && strings.Contains(body, words)
+	})
+}
+
+// until waits until something is done, and fails the test where that takes longer than a minute or two.
+func (s *stage) until(what string, done func() bool) {
+	s.t.Helper()
+	for deadline := time.Now().Add(2 * patience); !done(); s.wait(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("it does not come to this: %s", what)
 		}
 	}
-	a.s.t.Fatalf("readiness is %d %q, want %d and %q", code, body, status, words)
 }
 
 // pause waits for a random while of up to most.
