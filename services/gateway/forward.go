@@ -49,8 +49,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	workers.Go(func() { g.tendAside(ctx) })
-	sweep := time.NewTicker(sweepEvery)
-	defer sweep.Stop()
+	look := time.NewTicker(mendEvery)
+	defer look.Stop()
+	swept := time.Now()
 	for {
 		for _, l := range g.lanes.claim() {
 			workers.Go(func() { g.serveLane(ctx, l) })
@@ -59,8 +60,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-g.lanes.unserved:
-		case <-sweep.C:
-			g.sweep(ctx)
+		case <-look.C:
+			if time.Since(swept) >= sweepEvery || g.health.err() != nil {
+				g.sweep(ctx)
+				swept = time.Now()
+			}
 		}
 	}
 }

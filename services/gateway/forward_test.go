@@ -198,6 +198,35 @@ func TestFaultsOfTheSpoolWhileForwarding(t *testing.T) {
 	}
 }
 
+func TestReadinessReturnsSoonAfterTheSpoolDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		spool := &fakeSpool{}
+		g := newGateway(t, &fakeNotifier{fault: always(false, errAway)}, spool, nil)
+		defer run(t, g)()
+		spool.setFault(func(op string) (bool, error) { return op != "append", errorsFor(op, "append") })
+		if got := send(t, g, webhook(t, "http://gateway", "solo", push(1))); got.Status != 503 {
+			t.Fatalf("answer = %+v, want 503", got)
+		}
+		time.Sleep(10 * time.Minute)
+		if g.Ready() == nil {
+			t.Error("ready although the spool takes nothing")
+		}
+		spool.setFault(nil)
+		time.Sleep(mendEvery + time.Second)
+		if err := g.Ready(); err != nil {
+			t.Errorf("%v after the spool was mended: %v", mendEvery+time.Second, err)
+		}
+	})
+}
+
+// errorsFor fails the operation named failing, and no other.
+func errorsFor(op, failing string) error {
+	if op == failing {
+		return errors.New("no space left on device")
+	}
+	return nil
+}
+
 func TestWhatTheSpoolTookLateIsFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		spool := &fakeSpool{}

@@ -13,6 +13,9 @@ const (
 	// sweepEvery is how often the spool is searched for lanes that nobody serves, and tried where it failed.
 	// There are such lanes after an Append whose outcome was unknown and which succeeded late.
 	sweepEvery = time.Minute
+	// mendEvery is how often it is while the spool is at fault: a load balancer leaves out a gateway that is
+	// not ready, so it must not stay so for long after the spool is well again.
+	mendEvery = 3 * time.Second
 	// probeLane is where the sweep tries whether the spool takes anything. No robot can have this name.
 	probeLane = "-probe"
 )
