@@ -28,32 +28,44 @@ func connect(t *testing.T, c *natstest.Cluster) *Store {
 
 // TestCluster runs on one cluster, which takes its time to start.
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	c := natstest.NewCluster(t, 3)
-	for _, tt := range []struct {
+	type clusterTest struct {
 		name string
 		test func(*testing.T, *natstest.Cluster)
-	}{
-		{"replicas beyond the servers are refused", func(t *testing.T, c *natstest.Cluster) {
-			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-			defer cancel()
-			_, err := Connect(ctx, ClusterOptions{URL: c.URL(), Name: "wide", Replicas: 5})
-			if err == nil || !strings.Contains(err.Error(), "too few servers, or too little room, for 5 replicas") {
-				t.Errorf("Connect with 5 replicas on 3 servers = %v", err)
-			}
-		}},
-		{"it is healthy and shared", func(t *testing.T, c *natstest.Cluster) {
-			s := connect(t, c)
-			if err := s.Healthy(t.Context()); err != nil || !s.Shared() || s.Replicas() != 3 || s.MaxPayload() != 1<<20 {
-				t.Errorf("Healthy = %v, Shared = %t, Replicas = %d, MaxPayload = %d", err, s.Shared(), s.Replicas(), s.MaxPayload())
-			}
-		}},
-		{"streams and buckets with other settings are refused", refusesOtherSettings},
-		{"reads and tails tell what was published", func(t *testing.T, c *natstest.Cluster) { readsAndTails(t, connect(t, c)) }},
-		{"a queue keeps each lane's order", func(t *testing.T, c *natstest.Cluster) { keepsOrder(t, func() *Store { return connect(t, c) }) }},
-		{"a queue is refused when full", func(t *testing.T, c *natstest.Cluster) { refusesWhenFull(t, connect(t, c)) }},
-		{"a queue has one user", queueHasOneUser},
-		{"a tail ends with its stream", tailEndsWithStream},
-		{"a tail outlives its consumer", tailOutlivesConsumer},
+	}
+	// What takes long takes it by waiting, so these run at the same time.
+	t.Run("while all servers run", func(t *testing.T) {
+		for _, tt := range []clusterTest{
+			{"replicas beyond the servers are refused", func(t *testing.T, c *natstest.Cluster) {
+				ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
+				defer cancel()
+				_, err := Connect(ctx, ClusterOptions{URL: c.URL(), Name: "wide", Replicas: 5})
+				if err == nil || !strings.Contains(err.Error(), "too few servers, or too little room, for 5 replicas") {
+					t.Errorf("Connect with 5 replicas on 3 servers = %v", err)
+				}
+			}},
+			{"it is healthy and shared", func(t *testing.T, c *natstest.Cluster) {
+				s := connect(t, c)
+				if err := s.Healthy(t.Context()); err != nil || !s.Shared() || s.Replicas() != 3 || s.MaxPayload() != 1<<20 {
+					t.Errorf("Healthy = %v, Shared = %t, Replicas = %d, MaxPayload = %d", err, s.Shared(), s.Replicas(), s.MaxPayload())
+				}
+			}},
+			{"streams and buckets with other settings are refused", refusesOtherSettings},
+			{"reads and tails tell what was published", func(t *testing.T, c *natstest.Cluster) { readsAndTails(t, connect(t, c)) }},
+			{"a queue keeps each lane's order", func(t *testing.T, c *natstest.Cluster) { keepsOrder(t, func() *Store { return connect(t, c) }) }},
+			{"a queue is refused when full", func(t *testing.T, c *natstest.Cluster) { refusesWhenFull(t, connect(t, c)) }},
+			{"a queue has one user", queueHasOneUser},
+			{"a tail ends with its stream", tailEndsWithStream},
+			{"a tail outlives its consumer", tailOutlivesConsumer},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				t.Parallel()
+				tt.test(t, c)
+			})
+		}
+	})
+	for _, tt := range []clusterTest{
 		{"a tail outlives the leader", tailOutlivesLeader},
 		{"nothing is acknowledged without a majority", needsMajority},
 	} {

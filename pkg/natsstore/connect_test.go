@@ -12,6 +12,7 @@ import (
 )
 
 func TestConnectSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	plain := natstest.NewClusterWith(t, 1, natstest.Options{User: "belfry", Password: "right"})
 	token := natstest.NewClusterWith(t, 1, natstest.Options{Token: "right", NoJetStream: true})
 	secure := natstest.NewClusterWith(t, 1, natstest.Options{TLS: true})
@@ -52,7 +53,7 @@ func TestConnectSaysWhatIsWrong(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
 			if tt.want != "" {
-				ctx, cancel = context.WithTimeout(t.Context(), 2*time.Second)
+				ctx, cancel = context.WithTimeout(t.Context(), 4*time.Second)
 				defer cancel()
 			}
 			if tt.opts.Replicas == 0 {

@@ -52,6 +52,8 @@ type embedded struct {
 
 	mu sync.Mutex
 	ns *server.Server // nil while there is none
+	// stopped is closed once ns has stopped; nil unless it has been told to.
+	stopped chan struct{}
 	// fault is why the server is out of service, nil while it is not.
 	fault error
 
@@ -181,7 +183,11 @@ func (e *embedded) InProcessConn() (net.Conn, error) {
 	if err := e.outage(); err != nil {
 		return nil, err
 	}
-	return e.server().InProcessConn()
+	ns := e.server()
+	if ns == nil {
+		return nil, errors.New("the embedded server is stopped")
+	}
+	return ns.InProcessConn()
 }
 
 // server returns the server that was started last; nil once that was stopped.
@@ -212,30 +218,37 @@ func (e *embedded) suspect(err error) {
 	}
 }
 
-// stop ends the server that runs, if any. It reports whether that was done in time.
-func (e *embedded) stop() bool {
-	ns := e.server()
+// stop ends the server that runs, if any. It reports whether that was done by the deadline; if not, it may be
+// called again.
+func (e *embedded) stop(deadline time.Time) bool {
+	e.mu.Lock()
+	ns, stopped := e.ns, e.stopped
+	if ns != nil && stopped == nil {
+		stopped = make(chan struct{})
+		e.stopped = stopped
+		go func() {
+			defer close(stopped)
+			ns.Shutdown()
+			ns.WaitForShutdown()
+		}()
+	}
+	e.mu.Unlock()
 	if ns == nil {
 		return true
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		ns.Shutdown()
-		ns.WaitForShutdown()
-	}()
-	if !within(closeTimeout, done) {
+	if !closedBy(deadline, stopped) {
 		return false
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.ns = nil
+	e.ns, e.stopped = nil, nil
 	return true
 }
 
 // close ends the server and releases the folder.
 func (e *embedded) close() {
-	if !e.stopSupervising() || !e.stop() {
+	deadline := time.Now().Add(closeTimeout)
+	if !e.stopSupervising(deadline) || !e.stop(deadline) {
 		// The lock stays with the process: nobody else may open what a server still writes.
 		e.log.Error("store.close", zap.String("error", "the embedded server did not stop in time"))
 		return
@@ -245,9 +258,9 @@ func (e *embedded) close() {
 	}
 }
 
-// stopSupervising ends the supervisor and waits for it. It reports whether that was done in time: a server
-// that is being started can't be interrupted.
-func (e *embedded) stopSupervising() bool {
+// stopSupervising ends the supervisor and waits for it. It reports whether that was done by the deadline: a
+// server that is being started can't be interrupted.
+func (e *embedded) stopSupervising(deadline time.Time) bool {
 	if e.cancel == nil {
 		return true
 	}
@@ -257,12 +270,12 @@ func (e *embedded) stopSupervising() bool {
 		defer close(done)
 		e.supervised.Wait()
 	}()
-	return within(closeTimeout, done)
+	return closedBy(deadline, done)
 }
 
-// within reports whether done is closed before the time is over.
-func within(d time.Duration, done <-chan struct{}) bool {
-	timer := time.NewTimer(d)
+// closedBy reports whether done is closed by the deadline.
+func closedBy(deadline time.Time, done <-chan struct{}) bool {
+	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
 	select {
 	case <-done:

@@ -141,8 +141,11 @@ func (l *lease) write(ctx context.Context, revision uint64) (bool, error) {
 	begun := time.Now()
 	ack, err := l.store.js.Publish(ctx, l.subject(), l.value, jetstream.WithExpectLastSequencePerSubject(revision))
 	var api *jetstream.APIError
-	if errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
-		return false, nil
+	if errors.As(err, &api) {
+		switch api.ErrorCode {
+		case jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant:
+			return false, nil
+		}
 	}
 	if err != nil {
 		return false, err

@@ -48,6 +48,7 @@ func want(t *testing.T, q *Queue, lane string, n int) (texts []string, seqs []ui
 }
 
 func TestQueueKeepsEachLanesOrderAcrossReopen(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	keepsOrder(t, func() *Store { return open(t, dir) })
 }
@@ -105,6 +106,7 @@ func keepsOrder(t *testing.T, open func() *Store) {
 }
 
 func TestQueueRefusesWhenFullAndDiscardsNothing(t *testing.T) {
+	t.Parallel()
 	refusesWhenFull(t, open(t, t.TempDir()))
 }
 
@@ -133,6 +135,7 @@ func refusesWhenFull(t *testing.T, s *Store) {
 }
 
 func TestQueueRefusesBadArguments(t *testing.T) {
+	t.Parallel()
 	s := open(t, t.TempDir())
 	q := openQueue(t, s, "spool", 1<<20)
 	for _, lane := range []string{"", "a.b", "*", ">", "Ä", "a b", "UP"} {
@@ -157,6 +160,7 @@ func TestQueueRefusesBadArguments(t *testing.T) {
 }
 
 func TestQueueTakesOverNewBounds(t *testing.T) {
+	t.Parallel()
 	s := open(t, t.TempDir())
 	q := openQueue(t, s, "spool", 1<<20)
 	if err := q.Append(t.Context(), "lane", make([]byte, 5000)); err != nil {

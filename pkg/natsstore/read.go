@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -56,13 +57,19 @@ func (s *Store) Forward(ctx context.Context, stream, subject string, from uint64
 // stream must have AllowDirect. On a cluster it may lag, as Forward does.
 func (s *Store) LastEach(ctx context.Context, stream string, subjects []string) ([]Message, error) {
 	var all []Message
-	for len(subjects) > 0 {
-		n := min(len(subjects), lastEachChunk)
-		msgs, _, err := s.direct(ctx, stream, directGet{MultiLast: subjects[:n]})
-		if err != nil {
-			return nil, err
+	for chunk := range slices.Chunk(subjects, lastEachChunk) {
+		// The server stops before the end where the answer is as large as it lets one be.
+		for from, more := uint64(0), uint64(1); more > 0; {
+			var msgs []Message
+			var err error
+			if msgs, more, err = s.direct(ctx, stream, directGet{Seq: from, MultiLast: chunk}); err != nil {
+				return nil, err
+			}
+			if len(msgs) == 0 {
+				break
+			}
+			all, from = append(all, msgs...), msgs[len(msgs)-1].Seq+1
 		}
-		all, subjects = append(all, msgs...), subjects[n:]
 	}
 	return all, nil
 }
@@ -110,9 +117,14 @@ func (s *Store) direct(ctx context.Context, stream string, req directGet) (msgs 
 			}
 			return msgs, more, nil
 		case "404":
-			return msgs, 0, nil
+			// It is also how an answer breaks off at a message that can't be loaded; and the newest are only
+			// looked for where there are some.
+			if what := m.Header.Get("Description"); len(msgs) > 0 || req.MultiLast != nil && what != "No Results" {
+				return nil, 0, fmt.Errorf("a message after %d can't be loaded: the server answered %s %s", last, status, what)
+			}
+			return nil, 0, nil
 		default:
-			return nil, 0, fmt.Errorf("server answered %s %s", status, m.Header.Get("Description"))
+			return nil, 0, fmt.Errorf("the server answered %s %s", status, m.Header.Get("Description"))
 		}
 		before := m.Header.Get("Nats-Last-Sequence")
 		msg, err := fromDirect(m)

@@ -28,8 +28,8 @@ const (
 
 // supervise watches the server until ctx ends. After a write that failed (the disk is full, read-only or
 // broken) a stream takes nothing more until the server is started again, even when the disk is mended, and
-// leaves its publishers without an answer. So the server is stopped at once, which lets calls fail at once,
-// and a new one is started as soon as the folder can be written.
+// leaves its publishers without an answer. So the server is stopped at once, which lets new calls fail at once
+// (those under way may wait for their deadlines), and a new one is started as soon as the folder can be written.
 func (s *Store) supervise(ctx context.Context) {
 	e := s.embedded
 	pause, since := recoverMin, time.Now()
@@ -55,7 +55,7 @@ func (s *Store) supervise(ctx context.Context) {
 		// Calls under way would wait for their answers in vain.
 		_ = s.nc.ForceReconnect() // it fails only once the Store is closed
 		for {
-			stopped := e.stop()
+			stopped := e.stop(time.Now().Add(closeTimeout))
 			timer := time.NewTimer(pause)
 			select {
 			case <-timer.C:

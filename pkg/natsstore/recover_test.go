@@ -13,6 +13,7 @@ import (
 )
 
 func TestStoreRecoversFromWritesThatFail(t *testing.T) {
+	t.Parallel()
 	var ran atomic.Int32
 	t.Run("when", func(t *testing.T) {
 		for name := range faults {
@@ -90,6 +91,7 @@ func checkStored(t *testing.T, c *child) {
 }
 
 func TestStoppedServerIsStartedAgainUnderItsUsers(t *testing.T) {
+	t.Parallel()
 	s := open(t, t.TempDir())
 	ctx := t.Context()
 	kv, err := s.EnsureBucket(ctx, jetstream.KeyValueConfig{Bucket: "B", Storage: jetstream.FileStorage})
@@ -133,6 +135,7 @@ func TestStoppedServerIsStartedAgainUnderItsUsers(t *testing.T) {
 }
 
 func TestCloseEndsAnOutage(t *testing.T) {
+	t.Parallel()
 	s := open(t, t.TempDir())
 	if err := s.embedded.server().ShutdownJetStream(); err != nil {
 		t.Fatal(err)

@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("NATSSTORE_TEST_HOLD"); dir != "" {
 		appendUntilKilled(dir)
 	}
+	natstest.RunMoreAtOnce()
 	natstest.VerifyTestMain(m)
 }
 
@@ -44,6 +45,7 @@ func open(t *testing.T, dir string) *Store {
 }
 
 func TestOpenRefusesFolderThatIsInUse(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := open(t, dir)
 	_, err := Open(t.Context(), Options{Dir: dir, Name: "second"})
@@ -55,6 +57,7 @@ func TestOpenRefusesFolderThatIsInUse(t *testing.T) {
 }
 
 func TestOpenRefusesFileInPlaceOfFolder(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "data")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -68,6 +71,7 @@ func TestOpenRefusesFileInPlaceOfFolder(t *testing.T) {
 }
 
 func TestOpenRefusesFolderThatCanNotBeMade(t *testing.T) {
+	t.Parallel()
 	// Not even root makes folders here.
 	_, err := Open(t.Context(), Options{Dir: "/proc/belfry", Name: "test store"})
 	if err == nil || !strings.Contains(err.Error(), "/proc/belfry") || !strings.Contains(err.Error(), "test store") {
@@ -76,6 +80,7 @@ func TestOpenRefusesFolderThatCanNotBeMade(t *testing.T) {
 }
 
 func TestOpenRefusesNegativeBounds(t *testing.T) {
+	t.Parallel()
 	for _, opts := range []Options{{Dir: t.TempDir(), MaxBytes: -1}, {Dir: t.TempDir(), MaxPayload: -1}, {}} {
 		if _, err := Open(t.Context(), opts); err == nil {
 			t.Errorf("Open(%+v) = nil", opts)
@@ -84,6 +89,7 @@ func TestOpenRefusesNegativeBounds(t *testing.T) {
 }
 
 func TestOpenMakesFolderForItsOwnerAlone(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "a", "b")
 	open(t, dir)
 	info, err := os.Stat(dir)
@@ -98,6 +104,7 @@ func TestOpenMakesFolderForItsOwnerAlone(t *testing.T) {
 // The fsync itself can't be seen from here, but what decides about it can: the server's own account of how
 // it runs, beside its documented meaning.
 func TestServerSyncsBeforeItAcknowledges(t *testing.T) {
+	t.Parallel()
 	s := open(t, t.TempDir())
 	if cfg := s.embedded.server().JetStreamConfig(); !cfg.SyncAlways {
 		t.Fatalf("JetStream runs with SyncAlways off: %+v", cfg)
@@ -105,6 +112,7 @@ func TestServerSyncsBeforeItAcknowledges(t *testing.T) {
 }
 
 func TestServerListensNowhere(t *testing.T) {
+	t.Parallel()
 	s := open(t, t.TempDir())
 	if addr := s.embedded.server().Addr(); addr != nil {
 		t.Errorf("server listens at %v", addr)
@@ -112,6 +120,7 @@ func TestServerListensNowhere(t *testing.T) {
 }
 
 func TestEnsureStreamSaysThatTheStoreIsTooSmall(t *testing.T) {
+	t.Parallel()
 	s, err := Open(t.Context(), Options{Dir: t.TempDir(), Name: "small", MaxBytes: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
@@ -124,6 +133,7 @@ func TestEnsureStreamSaysThatTheStoreIsTooSmall(t *testing.T) {
 }
 
 func TestForwardReadsInOrderWithinItsLimits(t *testing.T) {
+	t.Parallel()
 	s := open(t, t.TempDir())
 	ctx := t.Context()
 	_, err := s.EnsureStream(ctx, jetstream.StreamConfig{Name: "S", Subjects: []string{"s.*"}, AllowDirect: true, Storage: jetstream.FileStorage})
@@ -172,6 +182,7 @@ func TestForwardReadsInOrderWithinItsLimits(t *testing.T) {
 }
 
 func TestMoreBatchesAtOnceThanTheServerTakesAllGoThrough(t *testing.T) {
+	t.Parallel()
 	s := open(t, t.TempDir())
 	_, err := s.EnsureStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}, AllowAtomicPublish: true, Storage: jetstream.FileStorage})
 	if err != nil {
@@ -193,8 +204,8 @@ func TestMoreBatchesAtOnceThanTheServerTakesAllGoThrough(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if head, err := s.Head(t.Context(), "S"); err != nil || head != batches*size {
-		t.Errorf("Head = %d, %v", head, err)
+	if last, ok, err := s.Last(t.Context(), "S", "s"); err != nil || !ok || last.Seq != batches*size {
+		t.Errorf("the last message = %d, %t, %v", last.Seq, ok, err)
 	}
 }
 
@@ -214,6 +225,7 @@ func appendUntilKilled(dir string) {
 }
 
 func TestAcknowledgedItemsSurviveKill(t *testing.T) {
+	t.Parallel()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -272,6 +284,7 @@ func TestAcknowledgedItemsSurviveKill(t *testing.T) {
 }
 
 func TestIsFullKnowsRefusalsForWantOfRoom(t *testing.T) {
+	t.Parallel()
 	for err, want := range map[error]bool{
 		nil:              false,
 		errors.New("no"): false,

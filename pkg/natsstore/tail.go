@@ -34,21 +34,10 @@ type TailOptions struct {
 	Stream string
 	// Subject is the filter; it may have wildcards. Empty means all.
 	Subject string
-	// From is the first sequence of interest. To see only what is new, take what Head returns, plus 1.
+	// From is the first sequence of interest.
 	From uint64
 	// HeadersOnly leaves out what the messages hold.
 	HeadersOnly bool
-}
-
-// Head returns the last sequence of stream that its leader has given out, whatever became of the message.
-func (s *Store) Head(ctx context.Context, stream string) (uint64, error) {
-	ctx, cancel := withTimeout(ctx)
-	defer cancel()
-	st, err := s.js.Stream(ctx, stream)
-	if err != nil {
-		return 0, fmt.Errorf("head of stream %s: %w", stream, err)
-	}
-	return st.CachedInfo().State.LastSeq, nil
 }
 
 // Tail calls each for the messages of a stream from opts.From on, in order and each once, and goes on with

@@ -84,9 +84,6 @@ func readsAndTails(t *testing.T, s *Store) {
 	if last, ok, err := s.Last(ctx, "S", "s.c"); err != nil || ok {
 		t.Errorf("Last(s.c) = %+v, %t, %v", last, ok, err)
 	}
-	if head, err := s.Head(ctx, "S"); err != nil || head != 6 {
-		t.Errorf("Head = %d, %v", head, err)
-	}
 
 	all, _ := follow(t, s, TailOptions{Stream: "S"})
 	odd, _ := follow(t, s, TailOptions{Stream: "S", Subject: "s.b", From: 3, HeadersOnly: true})

@@ -18,8 +18,10 @@ const (
 	// maxCommit and maxCommitBytes bound what is committed at once; the server's limit is 1,000 messages.
 	maxCommit      = 256
 	maxCommitBytes = 4 << 20
-	// maxQueued bounds what waits for its commit, in notifications.
-	maxQueued = 16 << 10
+	// maxQueued and maxQueuedBytes bound what waits for its commit, in notifications and in bytes; one call
+	// alone may have more bytes.
+	maxQueued      = 16 << 10
+	maxQueuedBytes = 64 << 20
 )
 
 var (
@@ -101,11 +103,11 @@ func (j *Journal) enqueue(ctx context.Context, g *group) error {
 		return ctx.Err()
 	case j.closed:
 		return errClosed
-	case j.queued+len(g.entries) > maxQueued:
+	case j.queued+len(g.entries) > maxQueued, j.queued > 0 && j.queuedBytes+g.bytes > maxQueuedBytes:
 		return errBusy
 	}
 	j.queue = append(j.queue, g)
-	j.queued += len(g.entries)
+	j.queued, j.queuedBytes = j.queued+len(g.entries), j.queuedBytes+g.bytes
 	if !j.committing {
 		j.committing = true
 		j.commits.Go(j.commitAll)
@@ -119,7 +121,7 @@ func (j *Journal) dequeue(g *group) {
 	defer j.mu.Unlock()
 	if i := slices.Index(j.queue, g); i >= 0 {
 		j.queue = slices.Delete(j.queue, i, i+1)
-		j.queued -= len(g.entries)
+		j.queued, j.queuedBytes = j.queued-len(g.entries), j.queuedBytes-g.bytes
 	}
 }
 
@@ -147,7 +149,7 @@ func (j *Journal) take() []*group {
 			g.err = errClosed
 			close(g.done)
 		}
-		j.queue, j.queued = nil, 0
+		j.queue, j.queued, j.queuedBytes = nil, 0, 0
 	}
 	n, entries, bytes := 0, 0, 0
 	for _, g := range j.queue {
@@ -158,7 +160,7 @@ func (j *Journal) take() []*group {
 	}
 	groups := slices.Clone(j.queue[:n])
 	j.queue = slices.Delete(j.queue, 0, n)
-	j.queued -= entries
+	j.queued, j.queuedBytes = j.queued-entries, j.queuedBytes-bytes
 	j.committing = n > 0
 	return groups
 }
@@ -188,13 +190,17 @@ func (j *Journal) commit(groups []*group) {
 	j.mu.Lock()
 	j.failure, j.failed = err, time.Now()
 	j.mu.Unlock()
+	var doubt error
 	for _, e := range open {
-		if e.settled && !e.receipt.Duplicate {
+		switch why := cmp.Or(e.err, err); {
+		case e.settled && !e.receipt.Duplicate:
 			j.feeds.appended(e.robot, e.receipt.Seq)
+		case !e.settled && !natsstore.IsFull(why):
+			doubt = why
 		}
 	}
-	if err != nil && !natsstore.IsFull(err) {
-		j.doubt(err)
+	if doubt != nil {
+		j.doubt(doubt)
 	}
 	for e, f := range same {
 		if e.err = f.err; f.settled {

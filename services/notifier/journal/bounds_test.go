@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gitee.com/belfry/belfry/pkg/natsstore"
@@ -14,6 +15,7 @@ import (
 )
 
 func TestFullJournalRefusesAndKeepsWhatItHas(t *testing.T) {
+	t.Parallel()
 	j, _ := openIn(t, t.TempDir(), Options{MaxBytes: 200 << 10})
 	testFull(t, j)
 }
@@ -59,6 +61,7 @@ func testFull(t *testing.T, j *Journal) {
 }
 
 func TestReopenTakesOverNewBounds(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	j, shut := openIn(t, dir, Options{MaxBytes: 1 << 20, DedupWindow: time.Hour, Retention: 2 * time.Hour})
 	if _, err := j.Append(t.Context(), []delivery.Notification{journaltest.Message("a", "r", "x")}); err != nil {
@@ -80,6 +83,7 @@ func TestReopenTakesOverNewBounds(t *testing.T) {
 }
 
 func TestRequestIDIsForgottenAfterTheWindow(t *testing.T) {
+	t.Parallel()
 	// The server's clock is the machine's, so the window is as short as the server allows.
 	dir := t.TempDir()
 	j, shut := openIn(t, dir, Options{DedupWindow: 100 * time.Millisecond})
@@ -106,6 +110,7 @@ func TestRequestIDIsForgottenAfterTheWindow(t *testing.T) {
 }
 
 func TestOpenRefusesSenselessOptions(t *testing.T) {
+	t.Parallel()
 	s, err := natsstore.Open(t.Context(), natsstore.Options{Dir: t.TempDir(), Name: "test"})
 	if err != nil {
 		t.Fatal(err)
@@ -123,6 +128,7 @@ func TestOpenRefusesSenselessOptions(t *testing.T) {
 }
 
 func TestAppendRefusesWhatItCanNotStore(t *testing.T) {
+	t.Parallel()
 	j, _ := openIn(t, t.TempDir(), Options{})
 	tests := map[string][]delivery.Notification{
 		"bad robot":  {journaltest.Message("a.b", "", "x")},
@@ -143,6 +149,7 @@ func TestAppendRefusesWhatItCanNotStore(t *testing.T) {
 }
 
 func TestCloseEndsAppending(t *testing.T) {
+	t.Parallel()
 	j, _ := openIn(t, t.TempDir(), Options{})
 	if err := j.Healthy(t.Context()); err != nil {
 		t.Errorf("Healthy = %v", err)
@@ -151,5 +158,63 @@ func TestCloseEndsAppending(t *testing.T) {
 	j.Close()
 	if _, err := j.Append(t.Context(), []delivery.Notification{journaltest.Message("a", "", "x")}); err == nil {
 		t.Error("Append to a closed journal = nil")
+	}
+}
+
+func TestReadWaitsForItsTurnWithinItsDeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		j := &Journal{bulk: make(chan struct{}, 1)}
+		j.bulk <- struct{}{}
+		begun := time.Now()
+		if _, err := j.Read(context.Background(), "a", 0, 2); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Read = %v", err)
+		}
+		if waited := time.Since(begun); waited != callTimeout {
+			t.Errorf("Read waited for %v, want %v", waited, callTimeout)
+		}
+	})
+}
+
+func TestWhatWaitsForItsCommitIsBounded(t *testing.T) {
+	t.Parallel()
+	// As if a commit were under way and would not end.
+	j := &Journal{committing: true}
+	of := func(entries, bytes int) *group {
+		return &group{entries: make([]*entry, entries), bytes: bytes, done: make(chan struct{})}
+	}
+	large := of(1, maxQueuedBytes/4)
+	for _, tt := range []struct {
+		name string
+		g    *group
+		want error
+	}{
+		{"a large one", large, nil},
+		{"three times as much", of(3, maxQueuedBytes*3/4), nil},
+		{"one byte more", of(1, 1), errBusy},
+	} {
+		if err := j.enqueue(t.Context(), tt.g); !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
+		}
+	}
+	j.dequeue(large)
+	if err := j.enqueue(t.Context(), of(maxQueued-3, maxQueuedBytes/4)); err != nil {
+		t.Errorf("after one was given up: %v", err)
+	}
+	if err := j.enqueue(t.Context(), of(1, 0)); !errors.Is(err, errBusy) {
+		t.Errorf("one more than may wait: %v", err)
+	}
+	for j.queued > 0 {
+		j.take()
+	}
+	if err := j.enqueue(t.Context(), of(200, 3*maxQueuedBytes)); err != nil {
+		t.Errorf("a very large one with nothing before it: %v", err)
+	}
+	if err := j.enqueue(t.Context(), of(1, 1)); !errors.Is(err, errBusy) {
+		t.Errorf("one byte behind a very large one: %v", err)
+	}
+	j.take()
+	if j.queued != 0 || j.queuedBytes != 0 {
+		t.Errorf("%d notifications, %d bytes are left after all were taken", j.queued, j.queuedBytes)
 	}
 }

@@ -47,7 +47,8 @@ func (j *Journal) Head(ctx context.Context) (Position, error) {
 }
 
 // Changes returns changes of robot's deliveries, or of all robots' when it is "", that came after a
-// position: up to max of them, at most 500, or fewer when they are large. next is the position after them;
+// position: up to max of them, at most 500, or fewer when they are large, or when reading stopped at an error that
+// the next call meets first. next is the position after them;
 // there is more to be had for now unless next equals after. First come those that were accepted, in their
 // order, then those that ended, in theirs; a delivery that did both may come twice, with the same outcome.
 // One that ended but was forgotten because of its age is passed over. On a journal that is shared the
@@ -90,11 +91,18 @@ func (j *Journal) Changes(ctx context.Context, robot string, after Position, max
 	if max -= len(changes); max <= 0 {
 		return changes, next, nil
 	}
+	var ended []Change
+	var stopped uint64
 	if msgs, end, err = j.forward(ctx, outcomeStream, outcomeSubject, after.Outcomes, outcomes.State.LastSeq, max); err != nil {
-		return nil, after, fault("changes", err)
+		err = fault("changes", err)
+	} else {
+		ended, stopped, err = j.ended(ctx, msgs, log.State.FirstSeq)
 	}
-	ended, stopped, err := j.ended(ctx, msgs, log.State.FirstSeq)
-	if err != nil {
+	switch {
+	case err != nil && len(changes) > 0:
+		// What was read is told, lest on a slow store no call ever comes to its end.
+		return changes, next, nil
+	case err != nil:
 		return nil, after, err
 	}
 	if next.Outcomes = end; stopped > 0 {
@@ -144,13 +152,20 @@ func (j *Journal) accepted(ctx context.Context, msgs []natsstore.Message) ([]Cha
 }
 
 // ended returns the changes that msgs of the outcomes stand for. Notifications below first are gone. Where
-// they grow too large it stops, and returns the sequence of the first outcome that it left out; 0 otherwise.
+// they grow too large, or one behind the first can't be read, it stops, and returns the sequence of the first
+// outcome that it left out; 0 otherwise.
 func (j *Journal) ended(ctx context.Context, msgs []natsstore.Message, first uint64) (changes []Change, stopped uint64, err error) {
-	bytes := 0
+	bytes, at := 0, uint64(0)
+	defer func() {
+		if err != nil && len(changes) > 0 {
+			stopped, err = at, nil
+		}
+	}()
 	for _, m := range msgs {
+		at = m.Seq
 		o := new(delivery.Outcome)
 		if err := json.Unmarshal(m.Data, o); err != nil {
-			return nil, 0, fmt.Errorf("journal: outcome at %s can't be read: %w", m.Subject, err)
+			return changes, 0, fmt.Errorf("journal: outcome at %s can't be read: %w", m.Subject, err)
 		}
 		if o.Seq < first {
 			continue
@@ -163,11 +178,11 @@ func (j *Journal) ended(ctx context.Context, msgs []natsstore.Message, first uin
 		case errors.Is(err, ErrNotFound):
 			continue
 		case err != nil:
-			return nil, 0, err
+			return changes, 0, err
 		}
 		n, err := decode(found)
 		if err != nil {
-			return nil, 0, err
+			return changes, 0, err
 		}
 		bytes += len(found.Data)
 		changes = append(changes, Change{Notification: n, Outcome: o})

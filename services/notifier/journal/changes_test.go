@@ -48,6 +48,7 @@ func settle(t *testing.T, j *Journal, robot string, seq uint64, delivered bool) 
 }
 
 func TestChangesTellWhatWasAcceptedAndWhatEnded(t *testing.T) {
+	t.Parallel()
 	j, _ := openIn(t, t.TempDir(), Options{})
 	wantChanges := func(robot string, after Position, want ...string) Position {
 		t.Helper()
@@ -92,6 +93,7 @@ func TestChangesTellWhatWasAcceptedAndWhatEnded(t *testing.T) {
 }
 
 func TestChangesKeepToTheirBytes(t *testing.T) {
+	t.Parallel()
 	j, _ := openIn(t, t.TempDir(), Options{})
 	head, err := j.Head(t.Context())
 	if err != nil {
@@ -116,7 +118,28 @@ func TestChangesKeepToTheirBytes(t *testing.T) {
 	}
 }
 
+func TestChangesTellWhatTheyCouldReadBeforeAFailure(t *testing.T) {
+	t.Parallel()
+	j, _ := openIn(t, t.TempDir(), Options{})
+	receipts, err := j.Append(t.Context(), []delivery.Notification{journaltest.Message("a", "", "1")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	settle(t, j, "a", receipts[0].Seq, true)
+	if _, err := j.js.Publish(t.Context(), outcomeSubject("a", 99), []byte("damaged")); err != nil {
+		t.Fatal(err)
+	}
+	changes, next, err := j.Changes(t.Context(), "", Position{}, 1000)
+	if err != nil || len(changes) != 2 || next != (Position{Log: 1, Outcomes: 1}) {
+		t.Fatalf("Changes = %+v, next %+v, %v", changes, next, err)
+	}
+	if changes, after, err := j.Changes(t.Context(), "", next, 1000); err == nil || after != next {
+		t.Errorf("Changes of what is damaged = %+v, next %+v, %v", changes, after, err)
+	}
+}
+
 func TestChangesRefuseAPositionThatWasForgotten(t *testing.T) {
+	t.Parallel()
 	// The server's clock is the machine's, so notifications are kept as briefly as it allows.
 	j, _ := openIn(t, t.TempDir(), Options{DedupWindow: 100 * time.Millisecond, Retention: 200 * time.Millisecond})
 	var seqs []uint64

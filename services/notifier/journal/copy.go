@@ -251,7 +251,7 @@ func (c *copier) part(ctx context.Context, p copyPart) (made tally, err error) {
 	if err != nil {
 		return tally{}, err
 	}
-	w := &copyWriter{store: c.to.Store, part: p, next: p.first(before.State), digest: sha256.New()}
+	w := &copyWriter{store: c.to.Store, part: p, next: p.first(before.State), end: before.State.LastSeq, digest: sha256.New()}
 	if p.kind == logPart {
 		w.idsSince = time.Now().Add(-min(before.Config.Duplicates, c.to.DedupWindow))
 	}

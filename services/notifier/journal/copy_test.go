@@ -85,9 +85,12 @@ func makeOriginal(t *testing.T, j *Journal, n int) {
 			t.Fatal(err)
 		}
 	}
+	var outcomes []delivery.Outcome
 	for i, place := range places[9 : n/2] {
-		robot := []string{"a", "b", "c"}[(9+i)%3]
-		settle(t, j, robot, place, i%7 != 0)
+		outcomes = append(outcomes, delivery.Outcome{Robot: []string{"a", "b", "c"}[(9+i)%3], Seq: place, Delivered: i%7 != 0})
+	}
+	if err := j.Settle(ctx, outcomes); err != nil {
+		t.Fatal(err)
 	}
 	settle(t, j, "a", places[9], true)
 	for _, robot := range []string{"a", "b"} {
@@ -212,6 +215,7 @@ func TestCopyRefusesWhileProcessesShareTheJournal(t *testing.T) {
 }
 
 func TestACopyCutShortIsRefusedAndCanBeRepeated(t *testing.T) {
+	t.Parallel()
 	here, there := openStore(t, t.TempDir()), openStore(t, t.TempDir())
 	if _, err := Copy(t.Context(), here, Options{Store: there}, nil); err == nil {
 		t.Error("Copy of nothing = nil")
@@ -248,4 +252,51 @@ func TestACopyCutShortIsRefusedAndCanBeRepeated(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkCopy(t, there, want, 400)
+}
+
+// An operator may throw away the newest notifications of a robot. Their places stay taken, since its lane may
+// have come past them: what the copy gave those places would never be told.
+func TestACopyGoesOnBehindPlacesWhoseNotificationsAreGone(t *testing.T) {
+	t.Parallel()
+	here, there := openStore(t, t.TempDir()), openStore(t, t.TempDir())
+	j, err := Open(t.Context(), Options{Store: here})
+	if err != nil {
+		t.Fatal(err)
+	}
+	places := fill(t, j, 40, func(i int) string {
+		if i < 10 {
+			return "a"
+		}
+		return "b"
+	})
+	last := places["b"][29]
+	if _, err := j.SaveLane(t.Context(), delivery.LaneRecord{Robot: "b", Cursor: last}); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.log.Purge(t.Context(), jetstream.WithPurgeSubject(logPrefix+"b")); err != nil {
+		t.Fatal(err)
+	}
+	j.Close()
+	counts, err := Copy(t.Context(), here, Options{Store: there}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if counts.Notifications != 10 || counts.LastSeq != places["a"][9] {
+		t.Errorf("counts = %+v", counts)
+	}
+	if j, err = Open(t.Context(), Options{Store: there}); err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	receipts, err := j.Append(t.Context(), []delivery.Notification{journaltest.Message("b", "", "new")})
+	if err != nil || receipts[0].Seq != last+1 {
+		t.Fatalf("Append to the copy = %v, %v, want place %d", receipts, err, last+1)
+	}
+	rec, err := j.Lane(t.Context(), "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ns, err := j.Read(t.Context(), "b", rec.Cursor, 10); err != nil || len(ns) != 1 {
+		t.Errorf("beyond the cursor stand %v, %v, want what was appended", ns, err)
+	}
 }

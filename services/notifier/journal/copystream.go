@@ -76,9 +76,10 @@ func readAll(ctx context.Context, s *natsstore.Store, stream string, state jetst
 type copyWriter struct {
 	store *natsstore.Store
 	part  copyPart
-	// next is where the next message will stand, gaps how many fillers were written.
-	next uint64
-	gaps int
+	// next is where the next message will stand, end the last place that the original gave out, and gaps how
+	// many fillers were written.
+	next, end uint64
+	gaps      int
 	// idsSince is from when on messages keep their ids; zero: none has any. Older ones are not duplicates
 	// of anything any more, and might be of each other.
 	idsSince time.Time
@@ -92,12 +93,8 @@ type copyWriter struct {
 }
 
 func (w *copyWriter) write(ctx context.Context, m natsstore.Message) error {
-	// Should the original have lost something, what follows must stand where it stood nevertheless.
-	for w.part.kind == logPart && w.next < m.Seq {
-		if err := w.put(ctx, nats.NewMsg(logPrefix+nobody)); err != nil {
-			return err
-		}
-		w.gaps++
+	if err := w.fill(ctx, m.Seq); err != nil {
+		return err
 	}
 	id := m.Header.Get(nats.MsgIdHdr)
 	out := nats.NewMsg(m.Subject)
@@ -114,6 +111,18 @@ func (w *copyWriter) write(ctx context.Context, m natsstore.Message) error {
 	t.add(m, w.part.kind)
 	w.count, w.first, w.last = t.count, t.first, t.last
 	return w.put(ctx, out)
+}
+
+// fill goes on to the place upTo. Should the original have lost something, what follows must stand where it
+// stood nevertheless, and what will be appended, behind all that lanes have come past.
+func (w *copyWriter) fill(ctx context.Context, upTo uint64) error {
+	for w.part.kind == logPart && w.next < upTo {
+		if err := w.put(ctx, nats.NewMsg(logPrefix+nobody)); err != nil {
+			return err
+		}
+		w.gaps++
+	}
+	return nil
 }
 
 func (w *copyWriter) tally() tally { return tally{w.count, w.first, w.last, w.digest} }
@@ -162,6 +171,9 @@ func (w *copyWriter) publish(ctx context.Context) (last uint64, err error) {
 
 // finish writes what is left, and takes the fillers out again.
 func (w *copyWriter) finish(ctx context.Context) error {
+	if err := w.fill(ctx, w.end+1); err != nil {
+		return err
+	}
 	if err := w.flush(ctx); err != nil || w.gaps == 0 {
 		return err
 	}

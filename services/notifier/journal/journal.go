@@ -78,12 +78,14 @@ type Journal struct {
 	// bulk has an element for each bulk read under way.
 	bulk chan struct{}
 
-	mu         sync.Mutex
-	queue      []*group
-	queued     int
-	committing bool
-	closed     bool
-	commits    sync.WaitGroup
+	mu sync.Mutex
+	// queue waits for its commit: so many notifications, of so many bytes.
+	queue       []*group
+	queued      int
+	queuedBytes int
+	committing  bool
+	closed      bool
+	commits     sync.WaitGroup
 	// failure is why the latest commit failed, at failed; nil after one that succeeded.
 	failure error
 	failed  time.Time

@@ -12,6 +12,7 @@ import (
 func TestMain(m *testing.M) {
 	natstest.MaybeServe()
 	appendForParent()
+	natstest.RunMoreAtOnce()
 	natstest.VerifyTestMain(m)
 }
 
@@ -37,6 +38,7 @@ func openIn(t testing.TB, dir string, opts Options) (j *Journal, shut func()) {
 }
 
 func TestJournalOnEmbeddedJetStream(t *testing.T) {
+	t.Parallel()
 	journaltest.Run(t, func(t *testing.T) (delivery.Journal, func() delivery.Journal) {
 		dir := t.TempDir()
 		j, shut := openIn(t, dir, Options{})

@@ -51,11 +51,12 @@ func appendForParent() {
 }
 
 func TestAcknowledgedNotificationsSurviveKill(t *testing.T) {
+	t.Parallel()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for round := range 5 {
+	for round := range 3 {
 		dir := t.TempDir()
 		cmd := exec.Command(exe)
 		cmd.Env = append(os.Environ(), childDir+"="+dir)

@@ -135,7 +135,8 @@ func (j *Journal) Outcomes(ctx context.Context, ns []delivery.Notification) ([]*
 
 // List returns notifications newest first: those of robot, or of all robots when it is "", that stand below
 // before, or the newest when that is 0. It returns max of them, at most 1,000, or fewer, even none, when
-// that would take long or many megabytes; next is what to pass as before to go on, 0 at the end.
+// that would take long or many megabytes; next is what to pass as before to go on, 0 at the end. On a journal
+// that is shared the newest may be missing for moments.
 //
 // JetStream reads forward only. So List goes backwards in windows of sequences, each of which it reads
 // forward; a window in which little was found is followed by a wider one.

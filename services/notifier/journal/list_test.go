@@ -65,12 +65,13 @@ func listAll(t *testing.T, j *Journal, robot string, max int) (seqs []uint64, ca
 }
 
 func TestListGoesThroughEverythingNewestFirst(t *testing.T) {
+	t.Parallel()
 	j, _ := openIn(t, t.TempDir(), Options{})
 	if seqs, _ := listAll(t, j, "", 10); len(seqs) != 0 {
 		t.Errorf("List of an empty journal = %v", seqs)
 	}
 	// One robot often, one now and then, one only at the very beginning, one only at the very end.
-	const n = 6000
+	const n = 2000
 	places := fill(t, j, n, func(i int) string {
 		switch {
 		case i < 3:
@@ -101,9 +102,10 @@ func TestListGoesThroughEverythingNewestFirst(t *testing.T) {
 }
 
 func TestListKeepsToItsBytes(t *testing.T) {
+	t.Parallel()
 	j, _ := openIn(t, t.TempDir(), Options{})
 	var want []uint64
-	for i := range 8 {
+	for i := range 7 {
 		receipts, err := j.Append(t.Context(), []delivery.Notification{
 			journaltest.Message("a", "", strings.Repeat(string(rune('a'+i)), 3<<20)),
 			journaltest.Message("b", "", "small"),
@@ -133,6 +135,7 @@ func TestListKeepsToItsBytes(t *testing.T) {
 }
 
 func TestGetFindsDeliveriesOfTheRobotAlone(t *testing.T) {
+	t.Parallel()
 	j, _ := openIn(t, t.TempDir(), Options{})
 	want := journaltest.Message("a", "r", "text")
 	receipts, err := j.Append(t.Context(), []delivery.Notification{want})
@@ -158,6 +161,7 @@ func TestGetFindsDeliveriesOfTheRobotAlone(t *testing.T) {
 }
 
 func TestOutcomesAreFoundInBulk(t *testing.T) {
+	t.Parallel()
 	j, _ := openIn(t, t.TempDir(), Options{})
 	var outcomes []delivery.Outcome
 	var ns []delivery.Notification
@@ -194,6 +198,7 @@ func TestOutcomesAreFoundInBulk(t *testing.T) {
 }
 
 func TestBacklogCountsWhatIsBeyondTheCursor(t *testing.T) {
+	t.Parallel()
 	j, _ := openIn(t, t.TempDir(), Options{})
 	var places []uint64
 	start := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)

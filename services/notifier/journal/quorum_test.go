@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,23 +56,34 @@ func TestAcceptanceWaitsForTheStore(t *testing.T) {
 			_, err := j.Append(ctx, ns)
 			done <- err
 		}()
+		short, end := context.WithTimeout(t.Context(), 2*time.Second)
+		var others sync.WaitGroup
+		for name, call := range map[string]func() error{
+			"Settle": func() error {
+				return j.Settle(short, []delivery.Outcome{{Robot: "a", Seq: 1, Delivered: true}})
+			},
+			"SaveLane": func() error {
+				_, err := j.SaveLane(short, delivery.LaneRecord{Robot: "lane"})
+				return err
+			},
+			"Healthy": func() error { return j.Healthy(short) },
+		} {
+			others.Go(func() {
+				if err := call(); err == nil {
+					t.Errorf("%s: %s = nil", held.name, name)
+				}
+			})
+		}
 		var err error
 		select {
 		case err = <-done:
 			if err == nil {
 				t.Errorf("%s: Append = nil", held.name)
 			}
-		case <-time.After(2 * time.Second):
+		case <-short.Done():
 		}
-		if err := j.Settle(shortly(t), []delivery.Outcome{{Robot: "a", Seq: 1, Delivered: true}}); err == nil {
-			t.Errorf("%s: Settle = nil", held.name)
-		}
-		if _, err := j.SaveLane(shortly(t), delivery.LaneRecord{Robot: "lane"}); err == nil {
-			t.Errorf("%s: SaveLane = nil", held.name)
-		}
-		if err := j.Healthy(shortly(t)); err == nil {
-			t.Errorf("%s: Healthy = nil", held.name)
-		}
+		others.Wait()
+		end()
 		release()
 		c.WaitReady()
 		if err == nil {
@@ -112,11 +124,4 @@ func TestAcceptanceWaitsForTheStore(t *testing.T) {
 			t.Errorf("%s's log has %d requests, want 4", robot, len(ids))
 		}
 	}
-}
-
-// shortly returns a context that ends within a second.
-func shortly(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	t.Cleanup(cancel)
-	return ctx
 }

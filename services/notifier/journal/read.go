@@ -27,6 +27,8 @@ func (j *Journal) Read(ctx context.Context, robot string, after uint64, max int)
 	if err := checkRobot(robot); err != nil {
 		return nil, fmt.Errorf("journal: read: %w", err)
 	}
+	ctx, cancel := withTimeout(ctx)
+	defer cancel()
 	if max > 1 {
 		// To find a robot's next the server walks all that lies between. When many lanes catch up at once
 		// they wait for each other here, and not Append behind all of them.
@@ -94,7 +96,9 @@ func (j *Journal) Settle(ctx context.Context, outcomes []delivery.Outcome) error
 		}
 		var err error
 		if len(msgs) <= smallCommit {
-			publishEach(ctx, j.js, msgs, func(_ int, _ *jetstream.PubAck, perr error) { err = errors.Join(err, perr) })
+			publishEach(ctx, j.js, msgs, func(_ int, _ *jetstream.PubAck, perr error) {
+				err = errors.Join(err, j.store.Explain(perr))
+			})
 		} else {
 			_, err = j.store.PublishBatch(ctx, msgs)
 		}

@@ -109,5 +109,5 @@ func (j *Journal) putRecord(ctx context.Context, bucket jetstream.KeyValue, robo
 	case !natsstore.IsFull(err):
 		j.doubt(err)
 	}
-	return 0, nil, err
+	return 0, nil, j.store.Explain(err)
 }

@@ -48,7 +48,8 @@ func Living(ctx context.Context, store *natsstore.Store) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: living: %w", err)
 	}
-	if len(before) == 0 {
+	if !slices.ContainsFunc(before, func(e registryEntry) bool { return len(e.value) > 0 }) {
+		// There were none, or they have said that they leave.
 		return nil, nil
 	}
 	select {

@@ -159,13 +159,6 @@ func (r *Roster) Changed() <-chan struct{} {
 	return r.changed
 }
 
-// Members returns the names of the processes that share the robots as this one sees it, itself included.
-func (r *Roster) Members() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.members)
-}
-
 // Close gives up all robots and tells the others, so that they take over at once; it takes 2 s at most. What
 // acts on Mine must have ended before. A second Close does nothing.
 func (r *Roster) Close() {

@@ -15,6 +15,7 @@ import (
 )
 
 func TestRobotsAreSpreadEvenlyAndFewMove(t *testing.T) {
+	t.Parallel()
 	const robots = 10_000
 	for n := 2; n <= 7; n++ {
 		var members []string
@@ -143,6 +144,7 @@ func runMember(reg registry, i int) (r *Roster, stop func(graceful bool)) {
 }
 
 func TestARobotIsNeverTwoMembersAtOnce(t *testing.T) {
+	t.Parallel()
 	const robots, steps = 12, 300
 	owned := 0
 	for seed := range uint64(60) {
@@ -265,6 +267,7 @@ func shared(rosters ...*Roster) time.Duration {
 }
 
 func TestLanesMoveWithinSecondsWhenMembersComeAndGo(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		reg := &fakeRegistry{rand: rand.New(rand.NewPCG(1, 1))}
 		limit := func(what string, got, want time.Duration) {
@@ -327,14 +330,22 @@ func (g *gate) put(ctx context.Context, member string, value []byte) (uint64, er
 	return g.registry.put(ctx, member, value)
 }
 
+// membersOf returns the names of the processes that share the robots as r sees it, itself included.
+func membersOf(r *Roster) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.members)
+}
+
 func TestAMemberCutOffStopsBeforeOthersTakeOver(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		reg := &fakeRegistry{rand: rand.New(rand.NewPCG(1, 1))}
 		door := &gate{registry: reg}
 		a, stopA := runMember(door, 0)
 		b, stopB := runMember(reg, 1)
 		shared(a, b)
-		name := a.Members()
+		name := membersOf(a)
 		door.mu.Lock()
 		door.shut = make(chan struct{})
 		door.mu.Unlock()
@@ -357,7 +368,7 @@ func TestAMemberCutOffStopsBeforeOthersTakeOver(t *testing.T) {
 		}
 		close(door.shut)
 		shared(a, b)
-		if now := a.Members(); len(now) != 2 || slices.Equal(now, name) {
+		if now := membersOf(a); len(now) != 2 || slices.Equal(now, name) {
 			t.Errorf("members after the return = %v, before %v: want a new name", now, name)
 		}
 		stopA(true)
@@ -366,6 +377,7 @@ func TestAMemberCutOffStopsBeforeOthersTakeOver(t *testing.T) {
 }
 
 func TestRosterOnAStore(t *testing.T) {
+	t.Parallel()
 	s, err := natsstore.Open(t.Context(), natsstore.Options{Dir: t.TempDir(), Name: "test"})
 	if err != nil {
 		t.Fatal(err)

@@ -61,6 +61,7 @@ func (j *Journal) writeEach(ctx context.Context, entries []*entry) error {
 	var fault error
 	publishEach(ctx, j.js, msgs, func(i int, ack *jetstream.PubAck, err error) {
 		if err != nil {
+			err = j.store.Explain(err)
 			entries[i].err = err
 			fault = errors.Join(fault, err)
 			return
