@@ -42,6 +42,11 @@ func NewHTTPHandler(ctx context.Context, conn *grpc.ClientConn) (http.Handler, e
 	var mux *runtime.ServeMux
 	checked := func(next runtime.HandlerFunc) runtime.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request, path map[string]string) {
+			// The pattern of a resource fits also where an action follows its name.
+			if method, _ := methodFor(r.URL.Path); method == http.MethodPost && r.Method == http.MethodGet {
+				writeRoutingError(r.Context(), mux, nil, w, r, http.StatusMethodNotAllowed)
+				return
+			}
 			err := rules.check(r, path)
 			if foreign.Check(r) != nil {
 				err = fault.New(codes.PermissionDenied, notifierv1.ErrorReason_ERROR_REASON_INVALID_REQUEST,
@@ -142,17 +147,29 @@ func jsonFault(msg string) error {
 			}
 		}
 	}
+	// "google.protobuf.Duration" says nothing to somebody who writes JSON.
+	if place, value, ok := strings.Cut(msg, "invalid google.protobuf.Duration value "); ok {
+		msg = place + value + ` is no duration: give seconds, such as "5s" or "0.5s"`
+	}
 	return fault.Invalid("", "the body can't be read: "+msg)
 }
 
-// isAction says whether path ends in a custom method that changes something.
-func isAction(path string) bool {
-	for _, action := range []string{":redeliver", ":pause", ":resume"} {
-		if strings.HasSuffix(path, action) {
-			return true
-		}
+// actions are the custom methods, and with which HTTP method each is called.
+var actions = map[string]string{
+	"preview": http.MethodPost, "redeliver": http.MethodPost, "pause": http.MethodPost, "resume": http.MethodPost, "watch": http.MethodGet,
+}
+
+// methodFor returns the HTTP method that path is for; false where it ends in a custom method that there is not.
+func methodFor(path string) (string, bool) {
+	_, action, _ := strings.Cut(path[strings.LastIndexByte(path, '/')+1:], ":")
+	switch {
+	case action != "":
+		method, ok := actions[action]
+		return method, ok
+	case strings.HasPrefix(path, "/v1/notifications"):
+		return http.MethodPost, true
 	}
-	return false
+	return http.MethodGet, true
 }
 
 func writeRoutingError(ctx context.Context, mux *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int) {
@@ -160,9 +177,9 @@ func writeRoutingError(ctx context.Context, mux *runtime.ServeMux, _ runtime.Mar
 		"nothing is served at this path: see /v1/robots, /v1/notifications, /v1/robots/{robot}/deliveries")
 	switch code {
 	case http.StatusMethodNotAllowed:
-		allowed := http.MethodGet
-		if strings.HasPrefix(r.URL.Path, "/v1/notifications") || isAction(r.URL.Path) {
-			allowed = http.MethodPost
+		allowed, ok := methodFor(r.URL.Path)
+		if !ok {
+			break
 		}
 		w.Header().Set("Allow", allowed)
 		err = &runtime.HTTPStatusError{HTTPStatus: code, Err: fault.New(codes.Unimplemented,

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -232,7 +233,7 @@ func (d *digest) latest() string {
 	if e := d.newest.Event; e != nil {
 		what, _ = headline(d.w, e, len(d.groups) > 1) // on error there is nothing to say of it
 	} else {
-		what = lit(d.w.messages())
+		what = lit(cmp.Or(directTitle(d.newest.Message), d.w.messages()))
 	}
 	said := fitted(what.markup(asTitle), maxLatest, maxLatestBytes, escape)
 	if said == "" || d.items < 2 {

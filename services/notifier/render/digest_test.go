@@ -118,6 +118,21 @@ func TestADigestGroupsByRepositoryWithTheNewestActivityLast(t *testing.T) {
 	}
 }
 
+func TestADigestWhoseNewestIsAMessageSaysWhatThatIs(t *testing.T) {
+	for want, newest := range map[string]*notifierv1.Message{
+		"磁盘已满":                   textMessage("磁盘已满\n请清理"),
+		"Deploy \\*\\*now\\*\\*": {Content: &notifierv1.Message_Markdown{Markdown: &notifierv1.Markdown{Title: "Deploy **now**", Text: "**2.4.18** is live"}}},
+	} {
+		m, used, err := New().Render(delivery.Robot{}, []delivery.Notification{ofEvent(pushOf(1, 1)), ofMessage(newest)})
+		if err != nil || used != 2 {
+			t.Fatalf("used %d, error %v", used, err)
+		}
+		if text := m.Content.(dingtalk.Markdown).Text; !strings.Contains(text, "\n最新："+want+"\n") {
+			t.Errorf("want the newest to be %q in\n%s", want, text)
+		}
+	}
+}
+
 func TestADigestOfALongTimeTellsEachWithItsTime(t *testing.T) {
 	start := time.Date(2026, 11, 22, 15, 30, 0, 0, time.UTC)
 	for step, want := range map[time.Duration]string{
