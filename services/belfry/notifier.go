@@ -47,7 +47,7 @@ func (p *process) startNotifier(ctx context.Context, cfg *configv1.Notifier) err
 	p.Go("delivery", svc.Run)
 
 	srv, health := notifier.NewGRPCServer(svc)
-	p.health, p.endWaits = health, svc.EndWaits
+	p.health, p.endWatches, p.endWaits = health, svc.EndWatches, svc.EndWaits
 	inside := bufconn.Listen(1 << 20)
 	p.Go("gRPC door", lifecycle.ServeGRPC(srv, grpcLn, inside))
 	p.notifier, err = grpc.NewClient("passthrough:///notifier",

@@ -38,8 +38,9 @@ type process struct {
 	notifier *grpc.ClientConn
 	// health is what the gRPC door says of itself; nil without one.
 	health *health.Server
-	// endWaits has callers of the notifier who wait for outcomes answered; nil without one.
-	endWaits func()
+	// endWatches ends the streams of those who watch deliveries, endWaits has those answered who wait for
+	// outcomes; nil without a notifier.
+	endWatches, endWaits func()
 }
 
 func newProcess(log *zap.Logger) *process {
@@ -75,6 +76,10 @@ func (p *process) stop() error {
 	p.stopping.Store(true)
 	if p.health != nil {
 		p.health.Shutdown()
+	}
+	if p.endWatches != nil {
+		// A stream has no end of its own that the doors could wait for.
+		p.endWatches()
 	}
 	if p.endWaits != nil {
 		// An outcome may come while the doors drain. Those who still wait for one shortly before the doors

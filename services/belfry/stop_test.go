@@ -19,6 +19,7 @@ import (
 
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
 	"gitee.com/belfry/belfry/pkg/dingtalk/dingtalktest"
+	"gitee.com/belfry/belfry/pkg/fault"
 )
 
 // look gets a page.
@@ -172,9 +173,22 @@ func TestASignalStopsInOrder(t *testing.T) {
 			}
 			under := notify(ctx, ready.HTTP, "one")
 			gate.await(t)
+			watch, err := notifierv1.NewNotifierServiceClient(conn).WatchDeliveries(ctx, &notifierv1.WatchDeliveriesRequest{Parent: "robots/-"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := watch.Recv(); err != nil {
+				t.Fatal(err)
+			}
 
 			c.signal(sig)
 			c.awaitLog("stopping")
+			for err == nil {
+				_, err = watch.Recv()
+			}
+			if got := fault.Reason(err); got != notifierv1.ErrorReason_ERROR_REASON_SHUTTING_DOWN {
+				t.Errorf("the watch ended with %v", err)
+			}
 			for {
 				code, body := look(t, "http://"+ready.Admin+"/readyz")
 				if code == http.StatusServiceUnavailable && strings.Contains(body, "the process is stopping\n") {

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"gitee.com/belfry/belfry/services/notifier/delivery"
 )
 
 func TestThousandAtOnceArriveWithinAMinuteInNoMoreThanTwentyMessages(t *testing.T) {
@@ -46,5 +48,49 @@ func TestAfterALongRestTheWholeBudgetIsThereAgain(t *testing.T) {
 			t.Errorf("of ten that came one after the other %d went at once", n)
 		}
 		b.finish()
+	})
+}
+
+func TestCallsThatAreAboutToLeaveTheWindowDoNotHurryABurst(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		b.opts.Renderer = lines{max: 104}
+		b.start()
+		for _, id := range ids(1, 3) {
+			b.notify("team", id)
+			synctest.Wait()
+		}
+		time.Sleep(59 * time.Second)
+		before := len(b.group.made())
+		for _, id := range ids(4, 1000) {
+			b.notify("team", id)
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(62 * time.Second)
+		if n := len(b.group.made()) - before; n > 20 {
+			t.Errorf("it took %d messages", n)
+		}
+		b.finish()
+		b.wantShown(ids(1, 1000)...)
+	})
+}
+
+func TestAGroupWithSeveralRobotsIsNotFloodedByABurst(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		b.opts.Renderer = lines{max: 104}
+		b.opts.Robots = []delivery.Robot{robot("team", 3)}
+		b.start()
+		for _, id := range ids(1, 1000) {
+			b.notify("team", id)
+			time.Sleep(5 * time.Millisecond)
+		}
+		if n := len(b.group.made()); n > 14 {
+			t.Errorf("%d messages in the five seconds of the burst", n)
+		}
+		time.Sleep(62 * time.Second)
+		if n := len(b.group.made()); n > 20 {
+			t.Errorf("it took %d messages", n)
+		}
+		b.finish()
+		b.wantShown(ids(1, 1000)...)
 	})
 }

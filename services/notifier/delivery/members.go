@@ -71,7 +71,22 @@ func (l *lane) next(rec LaneRecord, now time.Time) (Member, time.Time) {
 			best, at = m, ready
 		}
 	}
+	calls, members := l.calls(rec, now)
+	if due := pace(calls, members, now); due.After(at) {
+		at = due
+	}
 	return best, at
+}
+
+// calls returns the latest calls of all members that are well, and how many these are.
+func (l *lane) calls(rec LaneRecord, now time.Time) (calls []time.Time, members int) {
+	for _, m := range l.robot.Members {
+		if state := rec.Members[m.ID]; state.well(now) {
+			calls = append(calls, budget(state.Calls).at(now)...)
+			members++
+		}
+	}
+	return calls, members
 }
 
 // othersWell says whether another member than id can be counted on.
@@ -87,13 +102,11 @@ func (l *lane) othersWell(rec LaneRecord, id string) bool {
 
 // spare is how many notifications may go out alone now.
 func (l *lane) spare(now time.Time) int {
-	n := 0
-	for _, m := range l.robot.Members {
-		if state := l.rec.Members[m.ID]; state.well(now) {
-			n += max(budget(state.Calls).left(now)-callReserve, 0)
-		}
+	calls, members := l.calls(l.rec, now)
+	if members == 0 {
+		return 0
 	}
-	return n
+	return max(callsAtOnce-len(calls), 0)
 }
 
 // suspended returns m after DingTalk refused it at now.
