@@ -54,7 +54,7 @@ func InvalidRequest(err error) error {
 	for _, v := range violations {
 		fields = append(fields, &errdetails.BadRequest_FieldViolation{
 			Field:       protovalidate.FieldPathString(v.Proto.GetField()),
-			Description: v.Proto.GetMessage(),
+			Description: describe(v),
 		})
 	}
 	return invalid(fields)

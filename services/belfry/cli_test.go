@@ -271,7 +271,7 @@ func TestAMissingFileIsToldInOneLine(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "nope.yaml")
 	for _, command := range []string{"run", "gateway", "notifier", "check"} {
 		got := call(t.Context(), command, "-c", file)
-		want := "belfry: there is no configuration " + file + ": name one with -c, or let `belfry init` write one\n"
+		want := "belfry: there is no configuration " + file + ": name one that is there, or let `belfry init` write one\n"
 		if got != (called{1, "", want}) {
 			t.Errorf("belfry %s: %+v, want %q", command, got, want)
 		}

@@ -68,7 +68,7 @@ func attend(e *env, p *process) error {
 // load is config.Load with a word for those who have no configuration yet.
 func load(file string, parts config.Parts) (*configv1.Config, error) {
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no configuration %s: name one with -c, or let `belfry init` write one", file)
+		return nil, fmt.Errorf("there is no configuration %s: name one that is there, or let `belfry init` write one", file)
 	}
 	return config.Load(file, parts)
 }

@@ -68,7 +68,7 @@ func TestHTTPRefusesWhatItCannotRead(t *testing.T) {
 		{name: "another version", method: "POST", path: "/v2/notifications", body: good, want: noPath},
 		{name: "a path beyond a robot", method: "GET", path: "/v1/robots/plain/messages", want: noPath},
 		{name: "an unknown action", method: "POST", path: "/v1/notifications:send", body: good, want: noPath},
-		{name: "a robot's name that is none", method: "GET", path: "/v1/robots/No_Robot", want: invalid("name", "does not match regex pattern `^robots/[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`")},
+		{name: "a robot's name that is none", method: "GET", path: "/v1/robots/No_Robot", want: invalid("name", "is no robot's resource name: write robots/NAME, such as robots/payments-team")},
 		{name: "GET for POST", method: "GET", path: "/v1/notifications", want: notThisWay("POST")},
 		{name: "GET for an action", method: "GET", path: "/v1/robots/plain:pause", want: notThisWay("POST")},
 		{name: "GET for an action on a delivery", method: "GET", path: "/v1/robots/plain/deliveries/1:redeliver", want: notThisWay("POST")},

@@ -3,6 +3,7 @@ package notifier
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -28,6 +29,11 @@ func (s *Service) RedeliverDelivery(ctx context.Context, req *notifierv1.Redeliv
 		Message:      old.Message,
 		Urgent:       old.Urgent,
 		RedeliveryOf: req.GetName(),
+	}
+	if _, ok := s.dispatcher.Robot(n.Robot); !ok && req.GetRobot() == "" {
+		return nil, fault.New(codes.NotFound, notifierv1.ErrorReason_ERROR_REASON_ROBOT_NOT_FOUND,
+			fmt.Sprintf("the robot of this delivery, %q, is not in the notifier's configuration: name another one in robot", n.Robot),
+			"robot", n.Robot)
 	}
 	if _, err := s.inspect(n); err != nil {
 		return nil, err

@@ -148,6 +148,7 @@ func members(st delivery.Status, now time.Time) []*notifierv1.Member {
 	var ms []*notifierv1.Member
 	for _, m := range st.Members {
 		p := &notifierv1.Member{
+			Id:          m.ID,
 			State:       stateOfMember(m),
 			Signed:      m.Webhook.Signed(),
 			BudgetLimit: int32(m.BudgetLimit),

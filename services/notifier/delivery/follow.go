@@ -48,7 +48,7 @@ func (d *Dispatcher) Current() {
 	if first {
 		for _, name := range d.Removed() {
 			d.opts.Log.Warn("something waits for a robot that is no longer in the configuration: put it back, or let what waits become dead letters, which can be redelivered through another robot",
-				zap.String("robot", name), zap.Duration("max_age", d.opts.MaxAge))
+				zap.String("robot", name), zap.Stringer("max_age", d.opts.MaxAge))
 		}
 	}
 	d.rouseAll()

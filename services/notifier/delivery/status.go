@@ -78,6 +78,9 @@ func (d *Dispatcher) Status(robot string) (Status, bool) {
 	if rec.Intent != nil && s.Waiting == nil {
 		s.Waiting = rec.Intent.Failure
 	}
+	if !c.PausedSince.IsZero() {
+		s.NextSend = time.Time{} // what was planned before the pause
+	}
 	for _, m := range l.robot.Members {
 		ms := memberStatus(m, rec.Members[m.ID], now)
 		s.Members = append(s.Members, ms)

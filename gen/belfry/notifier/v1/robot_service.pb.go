@@ -226,7 +226,9 @@ type Member struct {
 	// Why it is not used until somebody mends it; absent when all is well.
 	Suspension *Suspension `protobuf:"bytes,6,opt,name=suspension,proto3" json:"suspension,omitempty"`
 	// Its state as a sentence in the robot's language, such as "muted until 14:32"; empty when all is well.
-	Message       string `protobuf:"bytes,7,opt,name=message,proto3" json:"message,omitempty"`
+	Message string `protobuf:"bytes,7,opt,name=message,proto3" json:"message,omitempty"`
+	// What logs call it: a digest of its access token, which can't be found from it.
+	Id            string `protobuf:"bytes,8,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -306,6 +308,13 @@ func (x *Member) GetSuspension() *Suspension {
 func (x *Member) GetMessage() string {
 	if x != nil {
 		return x.Message
+	}
+	return ""
+}
+
+func (x *Member) GetId() string {
+	if x != nil {
+		return x.Id
 	}
 	return ""
 }
@@ -951,7 +960,7 @@ const file_belfry_notifier_v1_robot_service_proto_rawDesc = "" +
 	"\x05pause\x18\r \x01(\v2\x19.belfry.notifier.v1.PauseR\x05pause\x124\n" +
 	"\amembers\x18\x0e \x03(\v2\x1a.belfry.notifier.v1.MemberR\amembers\x12;\n" +
 	"\tallowance\x18\x0f \x01(\v2\x1d.belfry.notifier.v1.AllowanceR\tallowance\x12@\n" +
-	"\x0enext_send_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\fnextSendTime\"\x94\x02\n" +
+	"\x0enext_send_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\fnextSendTime\"\xa4\x02\n" +
 	"\x06Member\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\tR\x05state\x12\x16\n" +
 	"\x06signed\x18\x02 \x01(\bR\x06signed\x12!\n" +
@@ -962,7 +971,8 @@ const file_belfry_notifier_v1_robot_service_proto_rawDesc = "" +
 	"\n" +
 	"suspension\x18\x06 \x01(\v2\x1e.belfry.notifier.v1.SuspensionR\n" +
 	"suspension\x12\x18\n" +
-	"\amessage\x18\a \x01(\tR\amessage\"V\n" +
+	"\amessage\x18\a \x01(\tR\amessage\x12\x0e\n" +
+	"\x02id\x18\b \x01(\tR\x02id\"V\n" +
 	"\x05Pause\x129\n" +
 	"\n" +
 	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\x12\n" +
