@@ -30,7 +30,6 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("NATSSTORE_TEST_HOLD"); dir != "" {
 		appendUntilKilled(dir)
 	}
-	natstest.RunMoreAtOnce()
 	natstest.VerifyTestMain(m)
 }
 

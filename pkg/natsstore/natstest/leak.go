@@ -1,11 +1,8 @@
 package natstest
 
 import (
-	"flag"
 	"fmt"
 	"os"
-	"runtime"
-	"strconv"
 	"testing"
 	"time"
 
@@ -32,17 +29,4 @@ func VerifyTestMain(m *testing.M) {
 		}
 	}
 	os.Exit(code)
-}
-
-// RunMoreAtOnce lets twice as many tests run at once as there are processors, unless the command line says how
-// many: tests of servers wait more than they compute. It is for TestMain.
-func RunMoreAtOnce() {
-	flag.Parse()
-	atOnce := flag.Lookup("test.parallel")
-	if atOnce.Value.String() != atOnce.DefValue {
-		return
-	}
-	if err := atOnce.Value.Set(strconv.Itoa(2 * runtime.GOMAXPROCS(0))); err != nil {
-		panic(err) // a number that the flag doesn't take
-	}
 }

@@ -17,7 +17,7 @@ import (
 func drain(t *testing.T, j *Journal, robot string, after Position, max int) (all []string, next Position) {
 	t.Helper()
 	for range 10_000 {
-		changes, next, err := j.Changes(t.Context(), robot, after, max)
+		changes, next, err := j.Changes(unhurried(t), robot, after, max)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +42,7 @@ func drain(t *testing.T, j *Journal, robot string, after Position, max int) (all
 
 func settle(t *testing.T, j *Journal, robot string, seq uint64, delivered bool) {
 	t.Helper()
-	if err := j.Settle(t.Context(), []delivery.Outcome{{Robot: robot, Seq: seq, Delivered: delivered}}); err != nil {
+	if err := j.Settle(unhurried(t), []delivery.Outcome{{Robot: robot, Seq: seq, Delivered: delivered}}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -61,14 +61,14 @@ func TestChangesTellWhatWasAcceptedAndWhatEnded(t *testing.T) {
 		}
 		return next
 	}
-	head, err := j.Head(t.Context())
+	head, err := j.Head(unhurried(t))
 	if err != nil || head != (Position{}) {
 		t.Fatalf("Head of an empty journal = %+v, %v", head, err)
 	}
 	if next := wantChanges("", head); next != head {
 		t.Errorf("position after nothing = %+v", next)
 	}
-	receipts, err := j.Append(t.Context(), []delivery.Notification{
+	receipts, err := j.Append(unhurried(t), []delivery.Notification{
 		journaltest.Message("a", "", "1"), journaltest.Message("b", "", "2"), journaltest.Message("a", "", "3"),
 	})
 	if err != nil {
@@ -82,7 +82,7 @@ func TestChangesTellWhatWasAcceptedAndWhatEnded(t *testing.T) {
 	settle(t, j, "a", receipts[0].Seq, true)
 	wantChanges("", next, "a/3:dead", "a/1:delivered")
 	wantChanges("a", ofA, "a/3:dead", "a/1:delivered")
-	if head, err = j.Head(t.Context()); err != nil {
+	if head, err = j.Head(unhurried(t)); err != nil {
 		t.Fatal(err)
 	}
 	wantChanges("", head)
@@ -95,20 +95,20 @@ func TestChangesTellWhatWasAcceptedAndWhatEnded(t *testing.T) {
 func TestChangesKeepToTheirBytes(t *testing.T) {
 	t.Parallel()
 	j, _ := openIn(t, t.TempDir(), Options{})
-	head, err := j.Head(t.Context())
+	head, err := j.Head(unhurried(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	const n = 7
 	for i := range n {
-		receipts, err := j.Append(t.Context(), []delivery.Notification{journaltest.Message("a", "", strings.Repeat(fmt.Sprint(i), 3<<20))})
+		receipts, err := j.Append(unhurried(t), []delivery.Notification{journaltest.Message("a", "", strings.Repeat(fmt.Sprint(i), 3<<20))})
 		if err != nil {
 			t.Fatal(err)
 		}
 		settle(t, j, "a", receipts[0].Seq, true)
 	}
 	for after, all := range map[Position]int{head: 2 * n, {Log: n}: n} {
-		changes, _, err := j.Changes(t.Context(), "", after, 100)
+		changes, _, err := j.Changes(unhurried(t), "", after, 100)
 		if err != nil || len(changes) == 0 || len(changes) >= all {
 			t.Errorf("Changes after %+v returned %d of %d with 3 MiB each, %v", after, len(changes), all, err)
 		}
@@ -121,19 +121,19 @@ func TestChangesKeepToTheirBytes(t *testing.T) {
 func TestChangesTellWhatTheyCouldReadBeforeAFailure(t *testing.T) {
 	t.Parallel()
 	j, _ := openIn(t, t.TempDir(), Options{})
-	receipts, err := j.Append(t.Context(), []delivery.Notification{journaltest.Message("a", "", "1")})
+	receipts, err := j.Append(unhurried(t), []delivery.Notification{journaltest.Message("a", "", "1")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	settle(t, j, "a", receipts[0].Seq, true)
-	if _, err := j.js.Publish(t.Context(), outcomeSubject("a", 99), []byte("damaged")); err != nil {
+	if _, err := j.js.Publish(unhurried(t), outcomeSubject("a", 99), []byte("damaged")); err != nil {
 		t.Fatal(err)
 	}
-	changes, next, err := j.Changes(t.Context(), "", Position{}, 1000)
+	changes, next, err := j.Changes(unhurried(t), "", Position{}, 1000)
 	if err != nil || len(changes) != 2 || next != (Position{Log: 1, Outcomes: 1}) {
 		t.Fatalf("Changes = %+v, next %+v, %v", changes, next, err)
 	}
-	if changes, after, err := j.Changes(t.Context(), "", next, 1000); err == nil || after != next {
+	if changes, after, err := j.Changes(unhurried(t), "", next, 1000); err == nil || after != next {
 		t.Errorf("Changes of what is damaged = %+v, next %+v, %v", changes, after, err)
 	}
 }
@@ -144,14 +144,14 @@ func TestChangesRefuseAPositionThatWasForgotten(t *testing.T) {
 	j, _ := openIn(t, t.TempDir(), Options{DedupWindow: 100 * time.Millisecond, Retention: 200 * time.Millisecond})
 	var seqs []uint64
 	for range 3 {
-		receipts, err := j.Append(t.Context(), []delivery.Notification{journaltest.Message("a", "", "x")})
+		receipts, err := j.Append(unhurried(t), []delivery.Notification{journaltest.Message("a", "", "x")})
 		if err != nil {
 			t.Fatal(err)
 		}
 		settle(t, j, "a", receipts[0].Seq, true)
 		seqs = append(seqs, receipts[0].Seq)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(unhurried(t), 20*time.Second)
 	defer cancel()
 	var err error
 	for err == nil {

@@ -1,7 +1,9 @@
 package journal
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"gitee.com/belfry/belfry/pkg/natsstore"
 	"gitee.com/belfry/belfry/pkg/natsstore/natstest"
@@ -12,8 +14,15 @@ import (
 func TestMain(m *testing.M) {
 	natstest.MaybeServe()
 	appendForParent()
-	natstest.RunMoreAtOnce()
 	natstest.VerifyTestMain(m)
+}
+
+// unhurried is a context for tests that move many megabytes: the journal's own deadline of 5 s is short for
+// them on a busy machine.
+func unhurried(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
 }
 
 // openIn opens a journal in a store of its own in dir; shut ends both, and may be called twice.

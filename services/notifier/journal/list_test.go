@@ -24,7 +24,7 @@ func fill(t testing.TB, j *Journal, n int, robot func(i int) string) map[string]
 		for i := start; i < min(start+maxCommit, n); i++ {
 			ns = append(ns, journaltest.Message(robot(i), fmt.Sprint(i), strings.Repeat("text ", 40)))
 		}
-		receipts, err := j.Append(t.Context(), ns)
+		receipts, err := j.Append(unhurried(t), ns)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +41,7 @@ func listAll(t *testing.T, j *Journal, robot string, max int) (seqs []uint64, ca
 	t.Helper()
 	var before uint64
 	for {
-		ns, next, err := j.List(t.Context(), robot, before, max)
+		ns, next, err := j.List(unhurried(t), robot, before, max)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,7 +106,7 @@ func TestListKeepsToItsBytes(t *testing.T) {
 	j, _ := openIn(t, t.TempDir(), Options{})
 	var want []uint64
 	for i := range 7 {
-		receipts, err := j.Append(t.Context(), []delivery.Notification{
+		receipts, err := j.Append(unhurried(t), []delivery.Notification{
 			journaltest.Message("a", "", strings.Repeat(string(rune('a'+i)), 3<<20)),
 			journaltest.Message("b", "", "small"),
 		})
@@ -115,7 +115,7 @@ func TestListKeepsToItsBytes(t *testing.T) {
 		}
 		want = slices.Insert(want, 0, receipts[0].Seq)
 	}
-	ns, next, err := j.List(t.Context(), "a", 0, 20)
+	ns, next, err := j.List(unhurried(t), "a", 0, 20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestListKeepsToItsBytes(t *testing.T) {
 	if got, _ := listAll(t, j, "a", 20); !slices.Equal(want, got) {
 		t.Errorf("List = %v, want %v", got, want)
 	}
-	read, err := j.Read(t.Context(), "a", 0, 100)
+	read, err := j.Read(unhurried(t), "a", 0, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,12 +138,12 @@ func TestGetFindsDeliveriesOfTheRobotAlone(t *testing.T) {
 	t.Parallel()
 	j, _ := openIn(t, t.TempDir(), Options{})
 	want := journaltest.Message("a", "r", "text")
-	receipts, err := j.Append(t.Context(), []delivery.Notification{want})
+	receipts, err := j.Append(unhurried(t), []delivery.Notification{want})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want.Seq = receipts[0].Seq
-	got, err := j.Get(t.Context(), "a", want.Seq)
+	got, err := j.Get(unhurried(t), "a", want.Seq)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestGetFindsDeliveriesOfTheRobotAlone(t *testing.T) {
 		robot string
 		seq   uint64
 	}{{"b", want.Seq}, {"a", want.Seq + 1}, {"a", 0}, {"a", 1 << 60}} {
-		if _, err := j.Get(t.Context(), missing.robot, missing.seq); !errors.Is(err, ErrNotFound) {
+		if _, err := j.Get(unhurried(t), missing.robot, missing.seq); !errors.Is(err, ErrNotFound) {
 			t.Errorf("Get(%s, %d) = %v, want ErrNotFound", missing.robot, missing.seq, err)
 		}
 	}
@@ -172,7 +172,7 @@ func TestOutcomesAreFoundInBulk(t *testing.T) {
 			outcomes = append(outcomes, delivery.Outcome{Robot: robot, Seq: i + 1, Delivered: true, Attempts: int(i)})
 		}
 	}
-	if err := j.Settle(t.Context(), outcomes); err != nil {
+	if err := j.Settle(unhurried(t), outcomes); err != nil {
 		t.Fatal(err)
 	}
 	// The later of two in one call counts.
@@ -180,10 +180,10 @@ func TestOutcomesAreFoundInBulk(t *testing.T) {
 	for i := range again {
 		again[i].Attempts = -1
 	}
-	if err := j.Settle(t.Context(), append(again, outcomes[:20]...)); err != nil {
+	if err := j.Settle(unhurried(t), append(again, outcomes[:20]...)); err != nil {
 		t.Fatal(err)
 	}
-	got, err := j.Outcomes(t.Context(), ns)
+	got, err := j.Outcomes(unhurried(t), ns)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +205,7 @@ func TestBacklogCountsWhatIsBeyondTheCursor(t *testing.T) {
 	for i := range 10 {
 		n := journaltest.Message("a", "", "text")
 		n.CreateTime = start.Add(time.Duration(i) * time.Minute)
-		receipts, err := j.Append(t.Context(), []delivery.Notification{n, journaltest.Message("b", "", "text")})
+		receipts, err := j.Append(unhurried(t), []delivery.Notification{n, journaltest.Message("b", "", "text")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,12 +220,12 @@ func TestBacklogCountsWhatIsBeyondTheCursor(t *testing.T) {
 		if settled < 10 {
 			want = start.Add(time.Duration(settled) * time.Minute)
 		}
-		count, oldest, err := j.Backlog(t.Context(), "a", after)
+		count, oldest, err := j.Backlog(unhurried(t), "a", after)
 		if err != nil || count != uint64(10-settled) || !oldest.Equal(want) {
 			t.Errorf("Backlog after %d = %d, %v, %v; want %d, %v", settled, count, oldest, err, 10-settled, want)
 		}
 	}
-	if count, _, err := j.Backlog(t.Context(), "none", 0); err != nil || count != 0 {
+	if count, _, err := j.Backlog(unhurried(t), "none", 0); err != nil || count != 0 {
 		t.Errorf("Backlog of a robot without notifications = %d, %v", count, err)
 	}
 }
