@@ -21,6 +21,10 @@ import (
 // histories is how many histories the model is held against unless -rapid.checks says otherwise.
 const histories = "400"
 
+// oneOrTwo is how many processes share the journal. Two are seldom drawn: their order is the scheduler's, so
+// that what such a history finds can't be replayed.
+var oneOrTwo = rapid.SampledFrom([]int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2})
+
 func TestMain(m *testing.M) {
 	flag.Parse()
 	given := false
@@ -76,7 +80,7 @@ func TestAnyHistoryDeliversEachOnceInOrderWithinTheBudget(t *testing.T) {
 		f := drawFate(rt)
 		fold := rapid.IntRange(1, 40).Draw(rt, "fold")
 		members := rapid.IntRange(1, 3).Draw(rt, "members")
-		processes := rapid.IntRange(1, 2).Draw(rt, "processes")
+		processes := oneOrTwo.Draw(rt, "processes")
 		planned := rapid.Bool().Draw(rt, "planned")
 		var problem string
 		synctest.Test(t, func(t *testing.T) {
