@@ -20,7 +20,7 @@ type fate struct {
 	journal []int
 	answers []int
 	// resting is until when a member that throttled may not be called, paused whether none may.
-	resting map[told]time.Time
+	resting map[string]time.Time
 	paused  bool
 	wrong   []string
 }
@@ -32,7 +32,7 @@ func drawFate(rt *rapid.T) *fate {
 	return &fate{
 		journal: rapid.SliceOfN(rapid.SampledFrom([]int{0, 0, 0, 0, 1, 2}), 0, 200).Draw(rt, "journal"),
 		answers: rapid.SliceOfN(rapid.SampledFrom([]int{0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8}), 0, 40).Draw(rt, "answers"),
-		resting: make(map[told]time.Time),
+		resting: make(map[string]time.Time),
 	}
 }
 
@@ -61,7 +61,7 @@ func (f *fate) fault(string) (bool, error) {
 
 // answer is group's.
 func (f *fate) answer(ctx context.Context, c call) (bool, error) {
-	f.check(ctx, c)
+	f.check(c)
 	if slices.ContainsFunc(c.items, func(id string) bool { return strings.HasPrefix(id, "refused") }) {
 		return false, refusal(dingtalk.MessageFault, dingtalk.ReasonMessageRefused)
 	}
@@ -73,7 +73,7 @@ func (f *fate) answer(ctx context.Context, c call) (bool, error) {
 	case 3:
 		return false, refusal(dingtalk.Transient, dingtalk.ReasonUnavailable)
 	case 4:
-		f.rest(ctx, c, time.Minute)
+		f.rest(c, time.Minute)
 		return false, refusal(dingtalk.Throttled, dingtalk.ReasonThrottled)
 	case 5:
 		return false, refusal(dingtalk.RobotFault, dingtalk.ReasonSignatureMismatch)
@@ -88,21 +88,14 @@ func (f *fate) answer(ctx context.Context, c call) (bool, error) {
 	case 7:
 		return false, &dingtalk.Refusal{Class: dingtalk.Throttled, Reason: dingtalk.ReasonThrottled, Errcode: 90018, RetryAfter: time.Second}
 	case 8:
-		f.rest(ctx, c, 5*time.Minute)
+		f.rest(c, 5*time.Minute)
 		return false, &dingtalk.Refusal{Class: dingtalk.Throttled, Reason: dingtalk.ReasonThrottled, RetryAfter: 5 * time.Minute}
 	}
 	return true, nil
 }
 
-// told is who was told of a mute: a member, by the process that called through it. A process that loses the
-// robot just then may not get to write it down, and the next one can't know.
-type told struct {
-	member  string
-	process any
-}
-
 // check notes a call that may not be. One that comes late was decided on earlier.
-func (f *fate) check(ctx context.Context, c call) {
+func (f *fate) check(c call) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if c.n < 0 {
@@ -111,18 +104,18 @@ func (f *fate) check(ctx context.Context, c call) {
 	if f.paused {
 		f.wrong = append(f.wrong, "a call was made although the robot is paused")
 	}
-	if time.Now().Before(f.resting[told{c.member, ctx.Value(seatKey{})}]) {
+	if time.Now().Before(f.resting[c.member]) {
 		f.wrong = append(f.wrong, "a call was made through "+c.member+", which is muted")
 	}
 }
 
 // rest notes that the member of a call is muted. That a late call was told so can't be known by others: the
 // process that made it has lost the robot.
-func (f *fate) rest(ctx context.Context, c call, d time.Duration) {
+func (f *fate) rest(c call, d time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if c.n >= 0 {
-		f.resting[told{c.member, ctx.Value(seatKey{})}] = time.Now().Add(d)
+		f.resting[c.member] = time.Now().Add(d)
 	}
 }
 

@@ -34,9 +34,6 @@ func (r *roster) give(i int) {
 	r.changed = make(chan struct{})
 }
 
-// seatKey is the context key under which a call carries the number of the process that makes it.
-type seatKey struct{}
-
 // seat is one process of a roster. It is a delivery.Owner, and a journal and a sender which the process sees
 // the world through. While it is frozen nothing gets through, and then everything does, late.
 type seat struct {
@@ -124,7 +121,6 @@ func (s *seat) pass() error {
 
 func (s *seat) Send(ctx context.Context, robot dingtalk.Robot, m dingtalk.Message, uuid string) error {
 	start := time.Now()
-	ctx = context.WithValue(ctx, seatKey{}, s.i)
 	if err := s.pass(); err != nil {
 		return err
 	}
