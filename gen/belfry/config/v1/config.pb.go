@@ -517,8 +517,9 @@ type Route struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The robots' names, 1 to 100.
 	Robots []string `protobuf:"bytes,1,rep,name=robots,proto3" json:"robots,omitempty"`
-	// A rule for which events take the route. Not available yet, so it must not be set: a rule that is
-	// ignored would tell the wrong people.
+	// A rule for which events take the route, in CEL, such as kind == "push" && glob(branch, "release/*");
+	// absent: all do. Variables and functions: see the manual. An event about which the rule can't decide
+	// takes the route. Test deliveries take every route.
 	When          string `protobuf:"bytes,2,opt,name=when,proto3" json:"when,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -595,7 +596,9 @@ type Notifier struct {
 	// absent means 30 days. It must be above max_age and not below dedup_window.
 	Retention *durationpb.Duration `protobuf:"bytes,9,opt,name=retention,proto3" json:"retention,omitempty"`
 	// The organisations' monthly allowances of webhook calls, at most 100. Robots name theirs.
-	Allowances    []*Allowance `protobuf:"bytes,10,rep,name=allowances,proto3" json:"allowances,omitempty"`
+	Allowances []*Allowance `protobuf:"bytes,10,rep,name=allowances,proto3" json:"allowances,omitempty"`
+	// Who is called how, at most 10,000. Logins that are not here are named but not called.
+	People        []*Person `protobuf:"bytes,11,rep,name=people,proto3" json:"people,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -696,6 +699,13 @@ func (x *Notifier) GetRetention() *durationpb.Duration {
 func (x *Notifier) GetAllowances() []*Allowance {
 	if x != nil {
 		return x.Allowances
+	}
+	return nil
+}
+
+func (x *Notifier) GetPeople() []*Person {
+	if x != nil {
+		return x.People
 	}
 	return nil
 }
@@ -1116,13 +1126,32 @@ type Robot struct {
 	Keywords []string `protobuf:"bytes,4,rep,name=keywords,proto3" json:"keywords,omitempty"`
 	// What becomes of a message without a keyword: APPEND (the default) adds the first one, REJECT refuses.
 	MissingKeyword string `protobuf:"bytes,5,opt,name=missing_keyword,json=missingKeyword,proto3" json:"missing_keyword,omitempty"`
-	// The language of its messages: zh-CN, also when empty. Others are not available yet.
+	// The language of its messages: zh-CN (also when empty), en or ru.
 	Locale string `protobuf:"bytes,6,opt,name=locale,proto3" json:"locale,omitempty"`
 	// Further robots of the same group, at most 9: with each the group can be told 20 messages a minute more.
 	// One that is muted or refused rests while the others go on. They share keywords and all other settings.
 	More []*GroupRobot `protobuf:"bytes,7,rep,name=more,proto3" json:"more,omitempty"`
 	// The name of the allowance of the organisation that the group belongs to; empty for none.
-	Allowance     string `protobuf:"bytes,8,opt,name=allowance,proto3" json:"allowance,omitempty"`
+	Allowance string `protobuf:"bytes,8,opt,name=allowance,proto3" json:"allowance,omitempty"`
+	// The time zone of the times in its messages and of its quiet hours, by its name in the IANA database, such
+	// as Asia/Shanghai; empty means that of the locale: Asia/Shanghai for zh-CN and en, Europe/Moscow for ru.
+	TimeZone string `protobuf:"bytes,9,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// The shape of what tells of one event: MARKDOWN (the default) or ACTION_CARD, which has a button that
+	// opens the page. Digests are always Markdown.
+	Shape string `protobuf:"bytes,10,opt,name=shape,proto3" json:"shape,omitempty"`
+	// Where links open on a computer: DINGTALK (the default: in DingTalk's side bar) or BROWSER (in the
+	// system's browser).
+	Links string `protobuf:"bytes,11,opt,name=links,proto3" json:"links,omitempty"`
+	// Whether the group is an external one, where DingTalk calls people by their mobile numbers only.
+	External bool `protobuf:"varint,12,opt,name=external,proto3" json:"external,omitempty"`
+	// Who is called for what.
+	Mentions *MentionRules `protobuf:"bytes,13,opt,name=mentions,proto3" json:"mentions,omitempty"`
+	// When nothing is to disturb the group; absent: never.
+	Quiet *Quiet `protobuf:"bytes,14,opt,name=quiet,proto3" json:"quiet,omitempty"`
+	// The robot's own wordings, at most one for each kind of event.
+	Templates []*Template `protobuf:"bytes,15,rep,name=templates,proto3" json:"templates,omitempty"`
+	// Which events are told as part of others.
+	Folding       *Folding `protobuf:"bytes,16,opt,name=folding,proto3" json:"folding,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1213,6 +1242,508 @@ func (x *Robot) GetAllowance() string {
 	return ""
 }
 
+func (x *Robot) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *Robot) GetShape() string {
+	if x != nil {
+		return x.Shape
+	}
+	return ""
+}
+
+func (x *Robot) GetLinks() string {
+	if x != nil {
+		return x.Links
+	}
+	return ""
+}
+
+func (x *Robot) GetExternal() bool {
+	if x != nil {
+		return x.External
+	}
+	return false
+}
+
+func (x *Robot) GetMentions() *MentionRules {
+	if x != nil {
+		return x.Mentions
+	}
+	return nil
+}
+
+func (x *Robot) GetQuiet() *Quiet {
+	if x != nil {
+		return x.Quiet
+	}
+	return nil
+}
+
+func (x *Robot) GetTemplates() []*Template {
+	if x != nil {
+		return x.Templates
+	}
+	return nil
+}
+
+func (x *Robot) GetFolding() *Folding {
+	if x != nil {
+		return x.Folding
+	}
+	return nil
+}
+
+// MentionRules says whom a robot's messages call. People are found through notifier.people; each is called
+// once in a message at most, and never for what they did themselves. Each list names roles: ASSIGNEE (of an
+// issue), COLLABORATORS (of an issue), REVIEWERS and TESTERS (of a pull request), AUTHOR (of the issue, the
+// pull request, or the one that was commented on), EVERYBODY (only with all: true), or NOBODY alone. An
+// absent list is the default that stands with it.
+type MentionRules struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether messages may call everybody in the group.
+	All bool `protobuf:"varint,1,opt,name=all,proto3" json:"all,omitempty"`
+	// Whether those are called whom a title, text or comment names with @; absent means true.
+	Names *bool `protobuf:"varint,2,opt,name=names,proto3,oneof" json:"names,omitempty"`
+	// For a new or reopened issue or pull request: [ASSIGNEE, REVIEWERS].
+	Opened []string `protobuf:"bytes,3,rep,name=opened,proto3" json:"opened,omitempty"`
+	// For an assignment: [ASSIGNEE, REVIEWERS, TESTERS].
+	Assigned []string `protobuf:"bytes,4,rep,name=assigned,proto3" json:"assigned,omitempty"`
+	// For a review or a test that was passed: [AUTHOR].
+	Approved []string `protobuf:"bytes,5,rep,name=approved,proto3" json:"approved,omitempty"`
+	// For a merge: [AUTHOR].
+	Merged []string `protobuf:"bytes,6,rep,name=merged,proto3" json:"merged,omitempty"`
+	// For an issue or a pull request that was closed: [AUTHOR].
+	Closed []string `protobuf:"bytes,7,rep,name=closed,proto3" json:"closed,omitempty"`
+	// For a new comment: [AUTHOR].
+	Commented     []string `protobuf:"bytes,8,rep,name=commented,proto3" json:"commented,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MentionRules) Reset() {
+	*x = MentionRules{}
+	mi := &file_belfry_config_v1_config_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MentionRules) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MentionRules) ProtoMessage() {}
+
+func (x *MentionRules) ProtoReflect() protoreflect.Message {
+	mi := &file_belfry_config_v1_config_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MentionRules.ProtoReflect.Descriptor instead.
+func (*MentionRules) Descriptor() ([]byte, []int) {
+	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *MentionRules) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+func (x *MentionRules) GetNames() bool {
+	if x != nil && x.Names != nil {
+		return *x.Names
+	}
+	return false
+}
+
+func (x *MentionRules) GetOpened() []string {
+	if x != nil {
+		return x.Opened
+	}
+	return nil
+}
+
+func (x *MentionRules) GetAssigned() []string {
+	if x != nil {
+		return x.Assigned
+	}
+	return nil
+}
+
+func (x *MentionRules) GetApproved() []string {
+	if x != nil {
+		return x.Approved
+	}
+	return nil
+}
+
+func (x *MentionRules) GetMerged() []string {
+	if x != nil {
+		return x.Merged
+	}
+	return nil
+}
+
+func (x *MentionRules) GetClosed() []string {
+	if x != nil {
+		return x.Closed
+	}
+	return nil
+}
+
+func (x *MentionRules) GetCommented() []string {
+	if x != nil {
+		return x.Commented
+	}
+	return nil
+}
+
+// Quiet is when nothing is to disturb a group. What comes then is held, and arrives together at the end.
+type Quiet struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The hours, at most 20.
+	Hours []*QuietHours `protobuf:"bytes,1,rep,name=hours,proto3" json:"hours,omitempty"`
+	// What is sent all the same, before what is held: MENTIONS (what calls somebody) and URGENT (what was
+	// marked urgent).
+	LetThrough    []string `protobuf:"bytes,2,rep,name=let_through,json=letThrough,proto3" json:"let_through,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Quiet) Reset() {
+	*x = Quiet{}
+	mi := &file_belfry_config_v1_config_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Quiet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Quiet) ProtoMessage() {}
+
+func (x *Quiet) ProtoReflect() protoreflect.Message {
+	mi := &file_belfry_config_v1_config_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Quiet.ProtoReflect.Descriptor instead.
+func (*Quiet) Descriptor() ([]byte, []int) {
+	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Quiet) GetHours() []*QuietHours {
+	if x != nil {
+		return x.Hours
+	}
+	return nil
+}
+
+func (x *Quiet) GetLetThrough() []string {
+	if x != nil {
+		return x.LetThrough
+	}
+	return nil
+}
+
+// QuietHours is a stretch of time that comes again, by the robot's time zone.
+type QuietHours struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it begins, "22:00".
+	From string `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	// When it ends, "08:00": on the next day where that is not after from; "24:00" is the end of the day.
+	To string `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	// The days on which it begins: MON, TUE, WED, THU, FRI, SAT, SUN; empty: every day.
+	Days          []string `protobuf:"bytes,3,rep,name=days,proto3" json:"days,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QuietHours) Reset() {
+	*x = QuietHours{}
+	mi := &file_belfry_config_v1_config_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QuietHours) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QuietHours) ProtoMessage() {}
+
+func (x *QuietHours) ProtoReflect() protoreflect.Message {
+	mi := &file_belfry_config_v1_config_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QuietHours.ProtoReflect.Descriptor instead.
+func (*QuietHours) Descriptor() ([]byte, []int) {
+	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *QuietHours) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *QuietHours) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *QuietHours) GetDays() []string {
+	if x != nil {
+		return x.Days
+	}
+	return nil
+}
+
+// Template is a robot's own wording of one kind of event, in Go's text/template; see the manual for what it
+// may use. What it puts in is escaped. Digests keep their own wording.
+type Template struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The kind of event: push, tag, issue, pull_request, comment or ping.
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Words the title, what the phone's notification shows; empty: the built-in one.
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// Words the message; empty: the built-in one.
+	Text          string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Template) Reset() {
+	*x = Template{}
+	mi := &file_belfry_config_v1_config_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Template) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Template) ProtoMessage() {}
+
+func (x *Template) ProtoReflect() protoreflect.Message {
+	mi := &file_belfry_config_v1_config_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Template.ProtoReflect.Descriptor instead.
+func (*Template) Descriptor() ([]byte, []int) {
+	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Template) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Template) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *Template) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+// Folding says which events are told as part of others, so that one thing that somebody did is one message.
+type Folding struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The push that a merge makes: told with the merge; absent means true.
+	MergePushes *bool `protobuf:"varint,1,opt,name=merge_pushes,json=mergePushes,proto3,oneof" json:"merge_pushes,omitempty"`
+	// The removal of a merged pull request's branch: told with the merge; absent means true.
+	MergedBranches *bool `protobuf:"varint,2,opt,name=merged_branches,json=mergedBranches,proto3,oneof" json:"merged_branches,omitempty"`
+	// What Gitee sends along with the opening of a pull request: told with the opening; absent means true.
+	Companions *bool `protobuf:"varint,3,opt,name=companions,proto3,oneof" json:"companions,omitempty"`
+	// Several updates of one pull request that come together: told as one; absent means true.
+	Updates *bool `protobuf:"varint,4,opt,name=updates,proto3,oneof" json:"updates,omitempty"`
+	// How long an event that may belong to another waits for that one, and an update for further ones, 0s to
+	// 60s; absent means 3s. Nothing else waits.
+	Wait          *durationpb.Duration `protobuf:"bytes,5,opt,name=wait,proto3" json:"wait,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Folding) Reset() {
+	*x = Folding{}
+	mi := &file_belfry_config_v1_config_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Folding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Folding) ProtoMessage() {}
+
+func (x *Folding) ProtoReflect() protoreflect.Message {
+	mi := &file_belfry_config_v1_config_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Folding.ProtoReflect.Descriptor instead.
+func (*Folding) Descriptor() ([]byte, []int) {
+	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Folding) GetMergePushes() bool {
+	if x != nil && x.MergePushes != nil {
+		return *x.MergePushes
+	}
+	return false
+}
+
+func (x *Folding) GetMergedBranches() bool {
+	if x != nil && x.MergedBranches != nil {
+		return *x.MergedBranches
+	}
+	return false
+}
+
+func (x *Folding) GetCompanions() bool {
+	if x != nil && x.Companions != nil {
+		return *x.Companions
+	}
+	return false
+}
+
+func (x *Folding) GetUpdates() bool {
+	if x != nil && x.Updates != nil {
+		return *x.Updates
+	}
+	return false
+}
+
+func (x *Folding) GetWait() *durationpb.Duration {
+	if x != nil {
+		return x.Wait
+	}
+	return nil
+}
+
+// Person is how somebody with an account on Gitee is called in DingTalk.
+type Person struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The login on Gitee; capitals don't matter.
+	Gitee string `protobuf:"bytes,1,opt,name=gitee,proto3" json:"gitee,omitempty"`
+	// The mobile number in DingTalk. It stands in the messages that call the person, where DingTalk shows a
+	// name instead to the group's members.
+	Mobile string `protobuf:"bytes,2,opt,name=mobile,proto3" json:"mobile,omitempty"`
+	// The user id in DingTalk's organisation; used instead of the number, but for external groups.
+	UserId        string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Person) Reset() {
+	*x = Person{}
+	mi := &file_belfry_config_v1_config_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Person) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Person) ProtoMessage() {}
+
+func (x *Person) ProtoReflect() protoreflect.Message {
+	mi := &file_belfry_config_v1_config_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Person.ProtoReflect.Descriptor instead.
+func (*Person) Descriptor() ([]byte, []int) {
+	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Person) GetGitee() string {
+	if x != nil {
+		return x.Gitee
+	}
+	return ""
+}
+
+func (x *Person) GetMobile() string {
+	if x != nil {
+		return x.Mobile
+	}
+	return ""
+}
+
+func (x *Person) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
 // GroupRobot is one more custom robot of a group.
 type GroupRobot struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1226,7 +1757,7 @@ type GroupRobot struct {
 
 func (x *GroupRobot) Reset() {
 	*x = GroupRobot{}
-	mi := &file_belfry_config_v1_config_proto_msgTypes[16]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1238,7 +1769,7 @@ func (x *GroupRobot) String() string {
 func (*GroupRobot) ProtoMessage() {}
 
 func (x *GroupRobot) ProtoReflect() protoreflect.Message {
-	mi := &file_belfry_config_v1_config_proto_msgTypes[16]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1251,7 +1782,7 @@ func (x *GroupRobot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRobot.ProtoReflect.Descriptor instead.
 func (*GroupRobot) Descriptor() ([]byte, []int) {
-	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{16}
+	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GroupRobot) GetWebhook() string {
@@ -1309,12 +1840,10 @@ const file_belfry_config_v1_config_proto_rawDesc = "" +
 	"\x0eauthentication\",\n" +
 	"\x06Secret\x12\"\n" +
 	"\x06secret\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xe8\aR\x06secret\"\x93\x02\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xe8\aR\x06secret\"w\n" +
 	"\x05Route\x12P\n" +
-	"\x06robots\x18\x01 \x03(\tB8\xbaH5\x92\x012\b\x01\x10d\x18\x01\"*r(\x18?2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x06robots\x12\xb7\x01\n" +
-	"\x04when\x18\x02 \x01(\tB\xa2\x01\xbaH\x9e\x01\xba\x01\x9a\x01\n" +
-	"\x16route.when_unavailable\x12trules are not available in this version: remove `when`, and give the events that it would select a hook of their own\x1a\n" +
-	"this == ''R\x04when\"\xae\x06\n" +
+	"\x06robots\x18\x01 \x03(\tB8\xbaH5\x92\x012\b\x01\x10d\x18\x01\"*r(\x18?2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x06robots\x12\x1c\n" +
+	"\x04when\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\x04when\"\xbd\a\n" +
 	"\bNotifier\x12.\n" +
 	"\x04grpc\x18\x01 \x01(\v2\x1a.belfry.config.v1.ListenerR\x04grpc\x12.\n" +
 	"\x04http\x18\x02 \x01(\v2\x1a.belfry.config.v1.ListenerR\x04http\x12-\n" +
@@ -1332,7 +1861,9 @@ const file_belfry_config_v1_config_proto_rawDesc = "" +
 	"allowances\x18\n" +
 	" \x03(\v2\x1b.belfry.config.v1.AllowanceB_\xbaH\\\xba\x01T\n" +
 	"\x11allowances.unique\x12!two allowances have the same name\x1a\x1cthis.map(a, a.name).unique()\x92\x01\x02\x10dR\n" +
-	"allowances\"\xbf\x01\n" +
+	"allowances\x12\x8c\x01\n" +
+	"\x06people\x18\v \x03(\v2\x18.belfry.config.v1.PersonBZ\xbaHW\xba\x01N\n" +
+	"\rpeople.unique\x12\x1etwo people have the same login\x1a\x1dthis.map(p, p.gitee).unique()\x92\x01\x03\x10\x90NR\x06people\"\xbf\x01\n" +
 	"\tAllowance\x12A\n" +
 	"\x04name\x18\x01 \x01(\tB-\xbaH*r(\x18?2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04name\x12)\n" +
 	"\tper_month\x18\x02 \x01(\x05B\f\xbaH\t\x1a\a\x18\x80\xc2\xd7/(\x01R\bperMonth\x12D\n" +
@@ -1364,7 +1895,7 @@ const file_belfry_config_v1_config_proto_rawDesc = "" +
 	"\rEmbeddedStore\x12\x1a\n" +
 	"\x03dir\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x03dir\x12,\n" +
 	"\tmax_bytes\x18\x02 \x01(\x03B\x0f\xbaH\f\"\n" +
-	"\x18\x80\x80\x80\x80\x80\xc0\x02(\x00R\bmaxBytes\"\x93\x04\n" +
+	"\x18\x80\x80\x80\x80\x80\xc0\x02(\x00R\bmaxBytes\"\xa7\a\n" +
 	"\x05Robot\x12A\n" +
 	"\x04name\x18\x01 \x01(\tB-\xbaH*r(\x18?2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04name\x12$\n" +
 	"\awebhook\x18\x02 \x01(\tB\n" +
@@ -1372,11 +1903,67 @@ const file_belfry_config_v1_config_proto_rawDesc = "" +
 	"\x06secret\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06secret\x12.\n" +
 	"\bkeywords\x18\x04 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\n" +
 	"\x18\x01\"\x06r\x04\x10\x01\x18dR\bkeywords\x12@\n" +
-	"\x0fmissing_keyword\x18\x05 \x01(\tB\x17\xbaH\x14r\x12R\x00R\x06APPENDR\x06REJECTR\x0emissingKeyword\x12\x80\x01\n" +
-	"\x06locale\x18\x06 \x01(\tBh\xbaHe\xba\x01b\n" +
-	"\x18robot.locale_unavailable\x12'only zh-CN is available in this version\x1a\x1dthis == '' || this == 'zh-CN'R\x06locale\x12:\n" +
+	"\x0fmissing_keyword\x18\x05 \x01(\tB\x17\xbaH\x14r\x12R\x00R\x06APPENDR\x06REJECTR\x0emissingKeyword\x12.\n" +
+	"\x06locale\x18\x06 \x01(\tB\x16\xbaH\x13r\x11R\x00R\x05zh-CNR\x02enR\x02ruR\x06locale\x12:\n" +
 	"\x04more\x18\a \x03(\v2\x1c.belfry.config.v1.GroupRobotB\b\xbaH\x05\x92\x01\x02\x10\tR\x04more\x12N\n" +
-	"\tallowance\x18\b \x01(\tB0\xbaH-r+\x18?2'^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$R\tallowance\"T\n" +
+	"\tallowance\x18\b \x01(\tB0\xbaH-r+\x18?2'^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$R\tallowance\x12$\n" +
+	"\ttime_zone\x18\t \x01(\tB\a\xbaH\x04r\x02\x18@R\btimeZone\x124\n" +
+	"\x05shape\x18\n" +
+	" \x01(\tB\x1e\xbaH\x1br\x19R\x00R\bMARKDOWNR\vACTION_CARDR\x05shape\x120\n" +
+	"\x05links\x18\v \x01(\tB\x1a\xbaH\x17r\x15R\x00R\bDINGTALKR\aBROWSERR\x05links\x12\x1a\n" +
+	"\bexternal\x18\f \x01(\bR\bexternal\x12:\n" +
+	"\bmentions\x18\r \x01(\v2\x1e.belfry.config.v1.MentionRulesR\bmentions\x12-\n" +
+	"\x05quiet\x18\x0e \x01(\v2\x17.belfry.config.v1.QuietR\x05quiet\x12\x9a\x01\n" +
+	"\ttemplates\x18\x0f \x03(\v2\x1a.belfry.config.v1.TemplateB`\xbaH]\xba\x01U\n" +
+	"\x10templates.unique\x12#two templates are for the same kind\x1a\x1cthis.map(t, t.kind).unique()\x92\x01\x02\x10\x06R\ttemplates\x123\n" +
+	"\afolding\x18\x10 \x01(\v2\x19.belfry.config.v1.FoldingR\afolding\"\xe7\x05\n" +
+	"\fMentionRules\x12\x10\n" +
+	"\x03all\x18\x01 \x01(\bR\x03all\x12\x19\n" +
+	"\x05names\x18\x02 \x01(\bH\x00R\x05names\x88\x01\x01\x12l\n" +
+	"\x06opened\x18\x03 \x03(\tBT\xbaHQ\x92\x01N\x18\x01\"JrHR\bASSIGNEER\rCOLLABORATORSR\tREVIEWERSR\aTESTERSR\x06AUTHORR\tEVERYBODYR\x06NOBODYR\x06opened\x12p\n" +
+	"\bassigned\x18\x04 \x03(\tBT\xbaHQ\x92\x01N\x18\x01\"JrHR\bASSIGNEER\rCOLLABORATORSR\tREVIEWERSR\aTESTERSR\x06AUTHORR\tEVERYBODYR\x06NOBODYR\bassigned\x12p\n" +
+	"\bapproved\x18\x05 \x03(\tBT\xbaHQ\x92\x01N\x18\x01\"JrHR\bASSIGNEER\rCOLLABORATORSR\tREVIEWERSR\aTESTERSR\x06AUTHORR\tEVERYBODYR\x06NOBODYR\bapproved\x12l\n" +
+	"\x06merged\x18\x06 \x03(\tBT\xbaHQ\x92\x01N\x18\x01\"JrHR\bASSIGNEER\rCOLLABORATORSR\tREVIEWERSR\aTESTERSR\x06AUTHORR\tEVERYBODYR\x06NOBODYR\x06merged\x12l\n" +
+	"\x06closed\x18\a \x03(\tBT\xbaHQ\x92\x01N\x18\x01\"JrHR\bASSIGNEER\rCOLLABORATORSR\tREVIEWERSR\aTESTERSR\x06AUTHORR\tEVERYBODYR\x06NOBODYR\x06closed\x12r\n" +
+	"\tcommented\x18\b \x03(\tBT\xbaHQ\x92\x01N\x18\x01\"JrHR\bASSIGNEER\rCOLLABORATORSR\tREVIEWERSR\aTESTERSR\x06AUTHORR\tEVERYBODYR\x06NOBODYR\tcommentedB\b\n" +
+	"\x06_names\"\x88\x01\n" +
+	"\x05Quiet\x12>\n" +
+	"\x05hours\x18\x01 \x03(\v2\x1c.belfry.config.v1.QuietHoursB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\x14R\x05hours\x12?\n" +
+	"\vlet_through\x18\x02 \x03(\tB\x1e\xbaH\x1b\x92\x01\x18\x18\x01\"\x14r\x12R\bMENTIONSR\x06URGENTR\n" +
+	"letThrough\"\xd8\x02\n" +
+	"\n" +
+	"QuietHours\x12{\n" +
+	"\x04from\x18\x01 \x01(\tBg\xbaHd\xba\x01a\n" +
+	"\n" +
+	"quiet.from\x12!give a time of day, such as 22:00\x1a0this.matches(r'^([01][0-9]|2[0-3]):[0-5][0-9]$')R\x04from\x12\x87\x01\n" +
+	"\x02to\x18\x02 \x01(\tBw\xbaHt\xba\x01q\n" +
+	"\bquiet.to\x12+give a time of day, such as 08:00, or 24:00\x1a8this.matches(r'^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$')R\x02to\x12C\n" +
+	"\x04days\x18\x03 \x03(\tB/\xbaH,\x92\x01)\x18\x01\"%r#R\x03MONR\x03TUER\x03WEDR\x03THUR\x03FRIR\x03SATR\x03SUNR\x04days\"\xf1\x01\n" +
+	"\bTemplate\x12H\n" +
+	"\x04kind\x18\x01 \x01(\tB4\xbaH1r/R\x04pushR\x03tagR\x05issueR\fpull_requestR\acommentR\x04pingR\x04kind\x12\x1e\n" +
+	"\x05title\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x05title\x12\x1d\n" +
+	"\x04text\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\xa0\x9c\x01R\x04text:\\\xbaHY\x1aW\n" +
+	"\x16template.title_or_text\x12\x18give title, text or both\x1a#this.title != '' || this.text != ''\"\xa0\x02\n" +
+	"\aFolding\x12&\n" +
+	"\fmerge_pushes\x18\x01 \x01(\bH\x00R\vmergePushes\x88\x01\x01\x12,\n" +
+	"\x0fmerged_branches\x18\x02 \x01(\bH\x01R\x0emergedBranches\x88\x01\x01\x12#\n" +
+	"\n" +
+	"companions\x18\x03 \x01(\bH\x02R\n" +
+	"companions\x88\x01\x01\x12\x1d\n" +
+	"\aupdates\x18\x04 \x01(\bH\x03R\aupdates\x88\x01\x01\x12;\n" +
+	"\x04wait\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\f\xbaH\t\xaa\x01\x06\"\x02\b<2\x00R\x04waitB\x0f\n" +
+	"\r_merge_pushesB\x12\n" +
+	"\x10_merged_branchesB\r\n" +
+	"\v_companionsB\n" +
+	"\n" +
+	"\b_updates\"\xf6\x01\n" +
+	"\x06Person\x12 \n" +
+	"\x05gitee\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x05gitee\x124\n" +
+	"\x06mobile\x18\x02 \x01(\tB\x1c\xbaH\x19r\x172\x15^([+]?[0-9-]{5,20})?$R\x06mobile\x124\n" +
+	"\auser_id\x18\x03 \x01(\tB\x1b\xbaH\x18r\x16\x18d2\x12^[0-9A-Za-z_.@-]*$R\x06userId:^\xbaH[\x1aY\n" +
+	"\x10person.reachable\x12\x1cgive mobile, user_id or both\x1a'this.mobile != '' || this.user_id != ''\"T\n" +
 	"\n" +
 	"GroupRobot\x12$\n" +
 	"\awebhook\x18\x01 \x01(\tB\n" +
@@ -1395,7 +1982,7 @@ func file_belfry_config_v1_config_proto_rawDescGZIP() []byte {
 	return file_belfry_config_v1_config_proto_rawDescData
 }
 
-var file_belfry_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_belfry_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_belfry_config_v1_config_proto_goTypes = []any{
 	(*Config)(nil),              // 0: belfry.config.v1.Config
 	(*Admin)(nil),               // 1: belfry.config.v1.Admin
@@ -1413,8 +2000,14 @@ var file_belfry_config_v1_config_proto_goTypes = []any{
 	(*ClientTls)(nil),           // 13: belfry.config.v1.ClientTls
 	(*EmbeddedStore)(nil),       // 14: belfry.config.v1.EmbeddedStore
 	(*Robot)(nil),               // 15: belfry.config.v1.Robot
-	(*GroupRobot)(nil),          // 16: belfry.config.v1.GroupRobot
-	(*durationpb.Duration)(nil), // 17: google.protobuf.Duration
+	(*MentionRules)(nil),        // 16: belfry.config.v1.MentionRules
+	(*Quiet)(nil),               // 17: belfry.config.v1.Quiet
+	(*QuietHours)(nil),          // 18: belfry.config.v1.QuietHours
+	(*Template)(nil),            // 19: belfry.config.v1.Template
+	(*Folding)(nil),             // 20: belfry.config.v1.Folding
+	(*Person)(nil),              // 21: belfry.config.v1.Person
+	(*GroupRobot)(nil),          // 22: belfry.config.v1.GroupRobot
+	(*durationpb.Duration)(nil), // 23: google.protobuf.Duration
 }
 var file_belfry_config_v1_config_proto_depIdxs = []int32{
 	1,  // 0: belfry.config.v1.Config.admin:type_name -> belfry.config.v1.Admin
@@ -1423,7 +2016,7 @@ var file_belfry_config_v1_config_proto_depIdxs = []int32{
 	3,  // 3: belfry.config.v1.Gateway.notifier:type_name -> belfry.config.v1.NotifierClient
 	4,  // 4: belfry.config.v1.Gateway.spool:type_name -> belfry.config.v1.Spool
 	5,  // 5: belfry.config.v1.Gateway.hooks:type_name -> belfry.config.v1.Hook
-	17, // 6: belfry.config.v1.Spool.max_age:type_name -> google.protobuf.Duration
+	23, // 6: belfry.config.v1.Spool.max_age:type_name -> google.protobuf.Duration
 	12, // 7: belfry.config.v1.Spool.nats:type_name -> belfry.config.v1.NatsStore
 	6,  // 8: belfry.config.v1.Hook.signature:type_name -> belfry.config.v1.Secret
 	6,  // 9: belfry.config.v1.Hook.password:type_name -> belfry.config.v1.Secret
@@ -1432,20 +2025,27 @@ var file_belfry_config_v1_config_proto_depIdxs = []int32{
 	10, // 12: belfry.config.v1.Notifier.http:type_name -> belfry.config.v1.Listener
 	11, // 13: belfry.config.v1.Notifier.store:type_name -> belfry.config.v1.Store
 	15, // 14: belfry.config.v1.Notifier.robots:type_name -> belfry.config.v1.Robot
-	17, // 15: belfry.config.v1.Notifier.dedup_window:type_name -> google.protobuf.Duration
-	17, // 16: belfry.config.v1.Notifier.max_age:type_name -> google.protobuf.Duration
-	17, // 17: belfry.config.v1.Notifier.retention:type_name -> google.protobuf.Duration
+	23, // 15: belfry.config.v1.Notifier.dedup_window:type_name -> google.protobuf.Duration
+	23, // 16: belfry.config.v1.Notifier.max_age:type_name -> google.protobuf.Duration
+	23, // 17: belfry.config.v1.Notifier.retention:type_name -> google.protobuf.Duration
 	9,  // 18: belfry.config.v1.Notifier.allowances:type_name -> belfry.config.v1.Allowance
-	17, // 19: belfry.config.v1.Allowance.max_wait:type_name -> google.protobuf.Duration
-	14, // 20: belfry.config.v1.Store.embedded:type_name -> belfry.config.v1.EmbeddedStore
-	12, // 21: belfry.config.v1.Store.nats:type_name -> belfry.config.v1.NatsStore
-	13, // 22: belfry.config.v1.NatsStore.tls:type_name -> belfry.config.v1.ClientTls
-	16, // 23: belfry.config.v1.Robot.more:type_name -> belfry.config.v1.GroupRobot
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	21, // 19: belfry.config.v1.Notifier.people:type_name -> belfry.config.v1.Person
+	23, // 20: belfry.config.v1.Allowance.max_wait:type_name -> google.protobuf.Duration
+	14, // 21: belfry.config.v1.Store.embedded:type_name -> belfry.config.v1.EmbeddedStore
+	12, // 22: belfry.config.v1.Store.nats:type_name -> belfry.config.v1.NatsStore
+	13, // 23: belfry.config.v1.NatsStore.tls:type_name -> belfry.config.v1.ClientTls
+	22, // 24: belfry.config.v1.Robot.more:type_name -> belfry.config.v1.GroupRobot
+	16, // 25: belfry.config.v1.Robot.mentions:type_name -> belfry.config.v1.MentionRules
+	17, // 26: belfry.config.v1.Robot.quiet:type_name -> belfry.config.v1.Quiet
+	19, // 27: belfry.config.v1.Robot.templates:type_name -> belfry.config.v1.Template
+	20, // 28: belfry.config.v1.Robot.folding:type_name -> belfry.config.v1.Folding
+	18, // 29: belfry.config.v1.Quiet.hours:type_name -> belfry.config.v1.QuietHours
+	23, // 30: belfry.config.v1.Folding.wait:type_name -> google.protobuf.Duration
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_belfry_config_v1_config_proto_init() }
@@ -1457,13 +2057,15 @@ func file_belfry_config_v1_config_proto_init() {
 		(*Hook_Signature)(nil),
 		(*Hook_Password)(nil),
 	}
+	file_belfry_config_v1_config_proto_msgTypes[16].OneofWrappers = []any{}
+	file_belfry_config_v1_config_proto_msgTypes[20].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_belfry_config_v1_config_proto_rawDesc), len(file_belfry_config_v1_config_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

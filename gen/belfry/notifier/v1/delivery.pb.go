@@ -48,7 +48,12 @@ type Delivery struct {
 	// The resource name of the delivery that this one repeats (RedeliverDelivery); empty for others.
 	RedeliveryOf string `protobuf:"bytes,10,opt,name=redelivery_of,json=redeliveryOf,proto3" json:"redelivery_of,omitempty"`
 	// Whether it was marked urgent.
-	Urgent        bool `protobuf:"varint,11,opt,name=urgent,proto3" json:"urgent,omitempty"`
+	Urgent bool `protobuf:"varint,11,opt,name=urgent,proto3" json:"urgent,omitempty"`
+	// The resource name of the delivery that tells of it as well, where it was folded away; empty for others.
+	FoldedInto string `protobuf:"bytes,12,opt,name=folded_into,json=foldedInto,proto3" json:"folded_into,omitempty"`
+	// What else is to be known of how it was told, as a sentence in the robot's language: that it was folded
+	// away, or that the robot's own template failed and the built-in wording stands in; mostly empty.
+	Note          string `protobuf:"bytes,13,opt,name=note,proto3" json:"note,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -158,6 +163,20 @@ func (x *Delivery) GetUrgent() bool {
 		return x.Urgent
 	}
 	return false
+}
+
+func (x *Delivery) GetFoldedInto() string {
+	if x != nil {
+		return x.FoldedInto
+	}
+	return ""
+}
+
+func (x *Delivery) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
 }
 
 // SentMessage is one message to DingTalk, which carries one notification or, as a digest, several.
@@ -294,7 +313,7 @@ var File_belfry_notifier_v1_delivery_proto protoreflect.FileDescriptor
 
 const file_belfry_notifier_v1_delivery_proto_rawDesc = "" +
 	"\n" +
-	"!belfry/notifier/v1/delivery.proto\x12\x12belfry.notifier.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa8\x03\n" +
+	"!belfry/notifier/v1/delivery.proto\x12\x12belfry.notifier.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdd\x03\n" +
 	"\bDelivery\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x1d\n" +
@@ -309,7 +328,10 @@ const file_belfry_notifier_v1_delivery_proto_rawDesc = "" +
 	"\afailure\x18\t \x01(\v2\x1b.belfry.notifier.v1.FailureR\afailure\x12#\n" +
 	"\rredelivery_of\x18\n" +
 	" \x01(\tR\fredeliveryOf\x12\x16\n" +
-	"\x06urgent\x18\v \x01(\bR\x06urgent\"7\n" +
+	"\x06urgent\x18\v \x01(\bR\x06urgent\x12\x1f\n" +
+	"\vfolded_into\x18\f \x01(\tR\n" +
+	"foldedInto\x12\x12\n" +
+	"\x04note\x18\r \x01(\tR\x04note\"7\n" +
 	"\vSentMessage\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x14\n" +
 	"\x05items\x18\x02 \x01(\x05R\x05items\"o\n" +

@@ -55,6 +55,9 @@ const (
 	ErrorReason_ERROR_REASON_RESUME_TOKEN_EXPIRED ErrorReason = 11
 	// Too many watch at once; try again later, or elsewhere. RESOURCE_EXHAUSTED.
 	ErrorReason_ERROR_REASON_TOO_MANY_WATCHERS ErrorReason = 12
+	// The message calls everybody, and the robot's configuration does not allow that (mentions.all).
+	// Metadata: robot. FAILED_PRECONDITION.
+	ErrorReason_ERROR_REASON_MENTION_NOT_ALLOWED ErrorReason = 13
 	// Door: no hook of that name. HTTP 404.
 	ErrorReason_ERROR_REASON_HOOK_NOT_FOUND ErrorReason = 20
 	// Door: only POST is answered. HTTP 405.
@@ -104,6 +107,8 @@ const (
 	// An attempt may have reached the group, and the robot that made it is refused meanwhile: to send it
 	// through another could show it twice.
 	ErrorReason_ERROR_REASON_OUTCOME_UNKNOWN ErrorReason = 55
+	// The robot's quiet hours are on; what comes then is held until they end.
+	ErrorReason_ERROR_REASON_ROBOT_QUIET ErrorReason = 56
 )
 
 // Enum value maps for ErrorReason.
@@ -122,6 +127,7 @@ var (
 		10: "ERROR_REASON_DELIVERY_NOT_ENDED",
 		11: "ERROR_REASON_RESUME_TOKEN_EXPIRED",
 		12: "ERROR_REASON_TOO_MANY_WATCHERS",
+		13: "ERROR_REASON_MENTION_NOT_ALLOWED",
 		20: "ERROR_REASON_HOOK_NOT_FOUND",
 		21: "ERROR_REASON_METHOD_NOT_ALLOWED",
 		22: "ERROR_REASON_BODY_TOO_LARGE",
@@ -146,6 +152,7 @@ var (
 		53: "ERROR_REASON_ROBOT_REMOVED",
 		54: "ERROR_REASON_ROBOT_PAUSED",
 		55: "ERROR_REASON_OUTCOME_UNKNOWN",
+		56: "ERROR_REASON_ROBOT_QUIET",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":               0,
@@ -161,6 +168,7 @@ var (
 		"ERROR_REASON_DELIVERY_NOT_ENDED":        10,
 		"ERROR_REASON_RESUME_TOKEN_EXPIRED":      11,
 		"ERROR_REASON_TOO_MANY_WATCHERS":         12,
+		"ERROR_REASON_MENTION_NOT_ALLOWED":       13,
 		"ERROR_REASON_HOOK_NOT_FOUND":            20,
 		"ERROR_REASON_METHOD_NOT_ALLOWED":        21,
 		"ERROR_REASON_BODY_TOO_LARGE":            22,
@@ -185,6 +193,7 @@ var (
 		"ERROR_REASON_ROBOT_REMOVED":             53,
 		"ERROR_REASON_ROBOT_PAUSED":              54,
 		"ERROR_REASON_OUTCOME_UNKNOWN":           55,
+		"ERROR_REASON_ROBOT_QUIET":               56,
 	}
 )
 
@@ -219,7 +228,7 @@ var File_belfry_notifier_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_belfry_notifier_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"%belfry/notifier/v1/error_reason.proto\x12\x12belfry.notifier.v1*\x8a\n" +
+	"%belfry/notifier/v1/error_reason.proto\x12\x12belfry.notifier.v1*\xce\n" +
 	"\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
@@ -235,7 +244,8 @@ const file_belfry_notifier_v1_error_reason_proto_rawDesc = "" +
 	"\x1fERROR_REASON_DELIVERY_NOT_ENDED\x10\n" +
 	"\x12%\n" +
 	"!ERROR_REASON_RESUME_TOKEN_EXPIRED\x10\v\x12\"\n" +
-	"\x1eERROR_REASON_TOO_MANY_WATCHERS\x10\f\x12\x1f\n" +
+	"\x1eERROR_REASON_TOO_MANY_WATCHERS\x10\f\x12$\n" +
+	" ERROR_REASON_MENTION_NOT_ALLOWED\x10\r\x12\x1f\n" +
 	"\x1bERROR_REASON_HOOK_NOT_FOUND\x10\x14\x12#\n" +
 	"\x1fERROR_REASON_METHOD_NOT_ALLOWED\x10\x15\x12\x1f\n" +
 	"\x1bERROR_REASON_BODY_TOO_LARGE\x10\x16\x12'\n" +
@@ -259,7 +269,8 @@ const file_belfry_notifier_v1_error_reason_proto_rawDesc = "" +
 	"\x1cERROR_REASON_UNKNOWN_REFUSAL\x104\x12\x1e\n" +
 	"\x1aERROR_REASON_ROBOT_REMOVED\x105\x12\x1d\n" +
 	"\x19ERROR_REASON_ROBOT_PAUSED\x106\x12 \n" +
-	"\x1cERROR_REASON_OUTCOME_UNKNOWN\x107B;Z9gitee.com/belfry/belfry/gen/belfry/notifier/v1;notifierv1b\x06proto3"
+	"\x1cERROR_REASON_OUTCOME_UNKNOWN\x107\x12\x1c\n" +
+	"\x18ERROR_REASON_ROBOT_QUIET\x108B;Z9gitee.com/belfry/belfry/gen/belfry/notifier/v1;notifierv1b\x06proto3"
 
 var (
 	file_belfry_notifier_v1_error_reason_proto_rawDescOnce sync.Once

@@ -55,7 +55,7 @@ type NotifyRequest struct {
 	// from then. A time in the future means now.
 	AcceptTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=accept_time,json=acceptTime,proto3" json:"accept_time,omitempty"`
 	// Whether robots that can't tell it get it as a dead letter, where otherwise the whole request would be
-	// refused with ROBOT_NOT_FOUND, KEYWORD_MISSING or MESSAGE_TOO_LARGE. For services that have promised
+	// refused with ROBOT_NOT_FOUND, KEYWORD_MISSING, MESSAGE_TOO_LARGE or MENTION_NOT_ALLOWED. For services that have promised
 	// already that nothing is lost.
 	KeepRefused   bool `protobuf:"varint,8,opt,name=keep_refused,json=keepRefused,proto3" json:"keep_refused,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -253,7 +253,9 @@ type PreviewRequest struct {
 	// Taken so that the body of a Notify can be shown unchanged; a preview has no use for it.
 	AcceptTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=accept_time,json=acceptTime,proto3" json:"accept_time,omitempty"`
 	// Taken so that the body of a Notify can be shown unchanged; a preview has no use for it.
-	KeepRefused   bool `protobuf:"varint,8,opt,name=keep_refused,json=keepRefused,proto3" json:"keep_refused,omitempty"`
+	KeepRefused bool `protobuf:"varint,8,opt,name=keep_refused,json=keepRefused,proto3" json:"keep_refused,omitempty"`
+	// Whether each robot is shown in all languages, its own first, and not only in its own.
+	AllLocales    bool `protobuf:"varint,9,opt,name=all_locales,json=allLocales,proto3" json:"all_locales,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -355,6 +357,13 @@ func (x *PreviewRequest) GetKeepRefused() bool {
 	return false
 }
 
+func (x *PreviewRequest) GetAllLocales() bool {
+	if x != nil {
+		return x.AllLocales
+	}
+	return false
+}
+
 type isPreviewRequest_Content interface {
 	isPreviewRequest_Content()
 }
@@ -376,7 +385,7 @@ func (*PreviewRequest_Message) isPreviewRequest_Content() {}
 // PreviewResponse shows what would be sent.
 type PreviewResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One for each robot, in the request's order.
+	// One for each robot, in the request's order; with all_locales, one for each robot and language.
 	Previews      []*Preview `protobuf:"bytes,1,rep,name=previews,proto3" json:"previews,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -432,7 +441,12 @@ type Preview struct {
 	// How it stands with the robot's keywords.
 	Keyword *KeywordVerdict `protobuf:"bytes,4,opt,name=keyword,proto3" json:"keyword,omitempty"`
 	// Why Notify would refuse it; absent when it would not.
-	Failure       *Failure `protobuf:"bytes,5,opt,name=failure,proto3" json:"failure,omitempty"`
+	Failure *Failure `protobuf:"bytes,5,opt,name=failure,proto3" json:"failure,omitempty"`
+	// The language of the message, such as "zh-CN".
+	Locale string `protobuf:"bytes,6,opt,name=locale,proto3" json:"locale,omitempty"`
+	// What else is to be known of it, as a sentence in that language, such as that the robot's own template
+	// fails with this event and the built-in wording stands in; mostly empty.
+	Note          string `protobuf:"bytes,7,opt,name=note,proto3" json:"note,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -500,6 +514,20 @@ func (x *Preview) GetFailure() *Failure {
 		return x.Failure
 	}
 	return nil
+}
+
+func (x *Preview) GetLocale() string {
+	if x != nil {
+		return x.Locale
+	}
+	return ""
+}
+
+func (x *Preview) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
 }
 
 // KeywordVerdict says how a message stands with its robot's keywords.
@@ -1031,7 +1059,7 @@ const file_belfry_notifier_v1_notifier_service_proto_rawDesc = "" +
 	"\n" +
 	"deliveries\x18\x01 \x03(\v2\x1c.belfry.notifier.v1.DeliveryR\n" +
 	"deliveries\x12\x1c\n" +
-	"\tduplicate\x18\x02 \x01(\bR\tduplicate\"\x98\x04\n" +
+	"\tduplicate\x18\x02 \x01(\bR\tduplicate\"\xb9\x04\n" +
 	"\x0ePreviewRequest\x12P\n" +
 	"\x06robots\x18\x01 \x03(\tB8\xbaH5\x92\x012\b\x01\x10d\x18\x01\"*r(\x18?2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x06robots\x121\n" +
 	"\n" +
@@ -1042,18 +1070,22 @@ const file_belfry_notifier_v1_notifier_service_proto_rawDesc = "" +
 	"\x06urgent\x18\x06 \x01(\bR\x06urgent\x12;\n" +
 	"\vaccept_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"acceptTime\x12!\n" +
-	"\fkeep_refused\x18\b \x01(\bR\vkeepRefused:X\xbaHU\x1aS\n" +
+	"\fkeep_refused\x18\b \x01(\bR\vkeepRefused\x12\x1f\n" +
+	"\vall_locales\x18\t \x01(\bR\n" +
+	"allLocales:X\xbaHU\x1aS\n" +
 	"\x0frequest.content\x12\x1agive an event or a message\x1a$has(this.event) || has(this.message)B\t\n" +
 	"\acontent\"J\n" +
 	"\x0fPreviewResponse\x127\n" +
-	"\bpreviews\x18\x01 \x03(\v2\x1b.belfry.notifier.v1.PreviewR\bpreviews\"\xc7\x01\n" +
+	"\bpreviews\x18\x01 \x03(\v2\x1b.belfry.notifier.v1.PreviewR\bpreviews\"\xf3\x01\n" +
 	"\aPreview\x12\x14\n" +
 	"\x05robot\x18\x01 \x01(\tR\x05robot\x12\x12\n" +
 	"\x04body\x18\x02 \x01(\tR\x04body\x12\x1d\n" +
 	"\n" +
 	"size_bytes\x18\x03 \x01(\x05R\tsizeBytes\x12<\n" +
 	"\akeyword\x18\x04 \x01(\v2\".belfry.notifier.v1.KeywordVerdictR\akeyword\x125\n" +
-	"\afailure\x18\x05 \x01(\v2\x1b.belfry.notifier.v1.FailureR\afailure\"`\n" +
+	"\afailure\x18\x05 \x01(\v2\x1b.belfry.notifier.v1.FailureR\afailure\x12\x16\n" +
+	"\x06locale\x18\x06 \x01(\tR\x06locale\x12\x12\n" +
+	"\x04note\x18\a \x01(\tR\x04note\"`\n" +
 	"\x0eKeywordVerdict\x12\x18\n" +
 	"\averdict\x18\x01 \x01(\tR\averdict\x12\x18\n" +
 	"\akeyword\x18\x02 \x01(\tR\akeyword\x12\x1a\n" +

@@ -41,8 +41,8 @@ type NotifierServiceClient interface {
 	// order, or become a dead letter that says why. An error means that nothing was stored, but for
 	// JOURNAL_UNAVAILABLE, SHUTTING_DOWN and broken connections, where that is unknown: repeat these with
 	// the same request_id.
-	// Errors: INVALID_REQUEST, ROBOT_NOT_FOUND, KEYWORD_MISSING, MESSAGE_TOO_LARGE, JOURNAL_UNAVAILABLE,
-	// SHUTTING_DOWN.
+	// Errors: INVALID_REQUEST, ROBOT_NOT_FOUND, KEYWORD_MISSING, MESSAGE_TOO_LARGE, MENTION_NOT_ALLOWED,
+	// JOURNAL_UNAVAILABLE, SHUTTING_DOWN.
 	Notify(ctx context.Context, in *NotifyRequest, opts ...grpc.CallOption) (*NotifyResponse, error)
 	// Shows what Notify would send, and sends nothing.
 	// Errors: INVALID_REQUEST, ROBOT_NOT_FOUND.
@@ -64,7 +64,7 @@ type NotifierServiceClient interface {
 	// Sends again what an ended delivery, dead or delivered, was to tell: as a new delivery, which takes its
 	// turn behind all that waits and names the old one. The old one stays as it is.
 	// Errors: INVALID_REQUEST, ROBOT_NOT_FOUND, DELIVERY_NOT_FOUND, DELIVERY_NOT_ENDED, KEYWORD_MISSING,
-	// MESSAGE_TOO_LARGE, JOURNAL_UNAVAILABLE, SHUTTING_DOWN.
+	// MESSAGE_TOO_LARGE, MENTION_NOT_ALLOWED, JOURNAL_UNAVAILABLE, SHUTTING_DOWN.
 	RedeliverDelivery(ctx context.Context, in *RedeliverDeliveryRequest, opts ...grpc.CallOption) (*RedeliverDeliveryResponse, error)
 }
 
@@ -157,8 +157,8 @@ type NotifierServiceServer interface {
 	// order, or become a dead letter that says why. An error means that nothing was stored, but for
 	// JOURNAL_UNAVAILABLE, SHUTTING_DOWN and broken connections, where that is unknown: repeat these with
 	// the same request_id.
-	// Errors: INVALID_REQUEST, ROBOT_NOT_FOUND, KEYWORD_MISSING, MESSAGE_TOO_LARGE, JOURNAL_UNAVAILABLE,
-	// SHUTTING_DOWN.
+	// Errors: INVALID_REQUEST, ROBOT_NOT_FOUND, KEYWORD_MISSING, MESSAGE_TOO_LARGE, MENTION_NOT_ALLOWED,
+	// JOURNAL_UNAVAILABLE, SHUTTING_DOWN.
 	Notify(context.Context, *NotifyRequest) (*NotifyResponse, error)
 	// Shows what Notify would send, and sends nothing.
 	// Errors: INVALID_REQUEST, ROBOT_NOT_FOUND.
@@ -180,7 +180,7 @@ type NotifierServiceServer interface {
 	// Sends again what an ended delivery, dead or delivered, was to tell: as a new delivery, which takes its
 	// turn behind all that waits and names the old one. The old one stays as it is.
 	// Errors: INVALID_REQUEST, ROBOT_NOT_FOUND, DELIVERY_NOT_FOUND, DELIVERY_NOT_ENDED, KEYWORD_MISSING,
-	// MESSAGE_TOO_LARGE, JOURNAL_UNAVAILABLE, SHUTTING_DOWN.
+	// MESSAGE_TOO_LARGE, MENTION_NOT_ALLOWED, JOURNAL_UNAVAILABLE, SHUTTING_DOWN.
 	RedeliverDelivery(context.Context, *RedeliverDeliveryRequest) (*RedeliverDeliveryResponse, error)
 	mustEmbedUnimplementedNotifierServiceServer()
 }

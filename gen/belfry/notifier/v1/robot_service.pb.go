@@ -31,9 +31,10 @@ type Robot struct {
 	// Its resource name: "robots/{robot}".
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// "ACTIVE", "MUTED" (DingTalk throttles it; see mute_end_time), "SUSPENDED" (see suspension), "PAUSED"
-	// (see pause) or "REMOVED" (it is no longer in the configuration, but something waits for it: put it back,
-	// or let it age into dead letters, which RedeliverDelivery can send through another robot). A robot with
-	// several members is MUTED or SUSPENDED only when none of them can send.
+	// (see pause), "QUIET" (see quiet_end_time) or "REMOVED" (it is no longer in the configuration, but
+	// something waits for it: put it back, or let it age into dead letters, which RedeliverDelivery can send
+	// through another robot). A robot with several members is MUTED or SUSPENDED only when none of them can
+	// send.
 	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
 	// The language of its messages.
 	Locale string `protobuf:"bytes,3,opt,name=locale,proto3" json:"locale,omitempty"`
@@ -63,7 +64,9 @@ type Robot struct {
 	// How the month's allowance stands; absent for a robot without one.
 	Allowance *Allowance `protobuf:"bytes,15,opt,name=allowance,proto3" json:"allowance,omitempty"`
 	// When the next message is planned to go; absent when nothing waits, and when nobody knows.
-	NextSendTime  *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=next_send_time,json=nextSendTime,proto3" json:"next_send_time,omitempty"`
+	NextSendTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=next_send_time,json=nextSendTime,proto3" json:"next_send_time,omitempty"`
+	// When the quiet hours that are on end; absent outside of them.
+	QuietEndTime  *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=quiet_end_time,json=quietEndTime,proto3" json:"quiet_end_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -206,6 +209,13 @@ func (x *Robot) GetAllowance() *Allowance {
 func (x *Robot) GetNextSendTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.NextSendTime
+	}
+	return nil
+}
+
+func (x *Robot) GetQuietEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.QuietEndTime
 	}
 	return nil
 }
@@ -939,7 +949,7 @@ var File_belfry_notifier_v1_robot_service_proto protoreflect.FileDescriptor
 
 const file_belfry_notifier_v1_robot_service_proto_rawDesc = "" +
 	"\n" +
-	"&belfry/notifier/v1/robot_service.proto\x12\x12belfry.notifier.v1\x1a!belfry/notifier/v1/delivery.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\x05\n" +
+	"&belfry/notifier/v1/robot_service.proto\x12\x12belfry.notifier.v1\x1a!belfry/notifier/v1/delivery.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf6\x05\n" +
 	"\x05Robot\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x16\n" +
@@ -960,7 +970,8 @@ const file_belfry_notifier_v1_robot_service_proto_rawDesc = "" +
 	"\x05pause\x18\r \x01(\v2\x19.belfry.notifier.v1.PauseR\x05pause\x124\n" +
 	"\amembers\x18\x0e \x03(\v2\x1a.belfry.notifier.v1.MemberR\amembers\x12;\n" +
 	"\tallowance\x18\x0f \x01(\v2\x1d.belfry.notifier.v1.AllowanceR\tallowance\x12@\n" +
-	"\x0enext_send_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\fnextSendTime\"\xa4\x02\n" +
+	"\x0enext_send_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\fnextSendTime\x12@\n" +
+	"\x0equiet_end_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\fquietEndTime\"\xa4\x02\n" +
 	"\x06Member\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\tR\x05state\x12\x16\n" +
 	"\x06signed\x18\x02 \x01(\bR\x06signed\x12!\n" +
@@ -1062,32 +1073,33 @@ var file_belfry_notifier_v1_robot_service_proto_depIdxs = []int32{
 	1,  // 4: belfry.notifier.v1.Robot.members:type_name -> belfry.notifier.v1.Member
 	3,  // 5: belfry.notifier.v1.Robot.allowance:type_name -> belfry.notifier.v1.Allowance
 	13, // 6: belfry.notifier.v1.Robot.next_send_time:type_name -> google.protobuf.Timestamp
-	13, // 7: belfry.notifier.v1.Member.mute_end_time:type_name -> google.protobuf.Timestamp
-	4,  // 8: belfry.notifier.v1.Member.suspension:type_name -> belfry.notifier.v1.Suspension
-	13, // 9: belfry.notifier.v1.Pause.start_time:type_name -> google.protobuf.Timestamp
-	13, // 10: belfry.notifier.v1.Allowance.reset_time:type_name -> google.protobuf.Timestamp
-	14, // 11: belfry.notifier.v1.Allowance.gather:type_name -> google.protobuf.Duration
-	14, // 12: belfry.notifier.v1.Allowance.max_wait:type_name -> google.protobuf.Duration
-	15, // 13: belfry.notifier.v1.Suspension.failure:type_name -> belfry.notifier.v1.Failure
-	13, // 14: belfry.notifier.v1.Suspension.start_time:type_name -> google.protobuf.Timestamp
-	13, // 15: belfry.notifier.v1.Suspension.probe_time:type_name -> google.protobuf.Timestamp
-	0,  // 16: belfry.notifier.v1.ListRobotsResponse.robots:type_name -> belfry.notifier.v1.Robot
-	0,  // 17: belfry.notifier.v1.GetRobotResponse.robot:type_name -> belfry.notifier.v1.Robot
-	0,  // 18: belfry.notifier.v1.PauseRobotResponse.robot:type_name -> belfry.notifier.v1.Robot
-	0,  // 19: belfry.notifier.v1.ResumeRobotResponse.robot:type_name -> belfry.notifier.v1.Robot
-	5,  // 20: belfry.notifier.v1.RobotService.ListRobots:input_type -> belfry.notifier.v1.ListRobotsRequest
-	7,  // 21: belfry.notifier.v1.RobotService.GetRobot:input_type -> belfry.notifier.v1.GetRobotRequest
-	9,  // 22: belfry.notifier.v1.RobotService.PauseRobot:input_type -> belfry.notifier.v1.PauseRobotRequest
-	11, // 23: belfry.notifier.v1.RobotService.ResumeRobot:input_type -> belfry.notifier.v1.ResumeRobotRequest
-	6,  // 24: belfry.notifier.v1.RobotService.ListRobots:output_type -> belfry.notifier.v1.ListRobotsResponse
-	8,  // 25: belfry.notifier.v1.RobotService.GetRobot:output_type -> belfry.notifier.v1.GetRobotResponse
-	10, // 26: belfry.notifier.v1.RobotService.PauseRobot:output_type -> belfry.notifier.v1.PauseRobotResponse
-	12, // 27: belfry.notifier.v1.RobotService.ResumeRobot:output_type -> belfry.notifier.v1.ResumeRobotResponse
-	24, // [24:28] is the sub-list for method output_type
-	20, // [20:24] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	13, // 7: belfry.notifier.v1.Robot.quiet_end_time:type_name -> google.protobuf.Timestamp
+	13, // 8: belfry.notifier.v1.Member.mute_end_time:type_name -> google.protobuf.Timestamp
+	4,  // 9: belfry.notifier.v1.Member.suspension:type_name -> belfry.notifier.v1.Suspension
+	13, // 10: belfry.notifier.v1.Pause.start_time:type_name -> google.protobuf.Timestamp
+	13, // 11: belfry.notifier.v1.Allowance.reset_time:type_name -> google.protobuf.Timestamp
+	14, // 12: belfry.notifier.v1.Allowance.gather:type_name -> google.protobuf.Duration
+	14, // 13: belfry.notifier.v1.Allowance.max_wait:type_name -> google.protobuf.Duration
+	15, // 14: belfry.notifier.v1.Suspension.failure:type_name -> belfry.notifier.v1.Failure
+	13, // 15: belfry.notifier.v1.Suspension.start_time:type_name -> google.protobuf.Timestamp
+	13, // 16: belfry.notifier.v1.Suspension.probe_time:type_name -> google.protobuf.Timestamp
+	0,  // 17: belfry.notifier.v1.ListRobotsResponse.robots:type_name -> belfry.notifier.v1.Robot
+	0,  // 18: belfry.notifier.v1.GetRobotResponse.robot:type_name -> belfry.notifier.v1.Robot
+	0,  // 19: belfry.notifier.v1.PauseRobotResponse.robot:type_name -> belfry.notifier.v1.Robot
+	0,  // 20: belfry.notifier.v1.ResumeRobotResponse.robot:type_name -> belfry.notifier.v1.Robot
+	5,  // 21: belfry.notifier.v1.RobotService.ListRobots:input_type -> belfry.notifier.v1.ListRobotsRequest
+	7,  // 22: belfry.notifier.v1.RobotService.GetRobot:input_type -> belfry.notifier.v1.GetRobotRequest
+	9,  // 23: belfry.notifier.v1.RobotService.PauseRobot:input_type -> belfry.notifier.v1.PauseRobotRequest
+	11, // 24: belfry.notifier.v1.RobotService.ResumeRobot:input_type -> belfry.notifier.v1.ResumeRobotRequest
+	6,  // 25: belfry.notifier.v1.RobotService.ListRobots:output_type -> belfry.notifier.v1.ListRobotsResponse
+	8,  // 26: belfry.notifier.v1.RobotService.GetRobot:output_type -> belfry.notifier.v1.GetRobotResponse
+	10, // 27: belfry.notifier.v1.RobotService.PauseRobot:output_type -> belfry.notifier.v1.PauseRobotResponse
+	12, // 28: belfry.notifier.v1.RobotService.ResumeRobot:output_type -> belfry.notifier.v1.ResumeRobotResponse
+	25, // [25:29] is the sub-list for method output_type
+	21, // [21:25] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_belfry_notifier_v1_robot_service_proto_init() }
