@@ -66,17 +66,17 @@ func (fs Faults) Error() string {
 
 // Load reads the file, puts environment variables and files in place of ${NAME} and ${file:PATH}, checks
 // everything, and fills in the defaults. On error the configuration is nil; the error is Faults unless the
-// file itself can't be read.
-func Load(path string, parts Parts) (*configv1.Config, error) {
+// file itself can't be read. checks are asked once the schema is kept.
+func Load(path string, parts Parts, checks ...Check) (*configv1.Config, error) {
 	data, err := readFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("configuration %s: %w", path, err)
 	}
-	return Parse(path, data, parts)
+	return Parse(path, data, parts, checks...)
 }
 
 // Parse is Load for a file that was read already; path names it in errors.
-func Parse(path string, data []byte, parts Parts) (*configv1.Config, error) {
+func Parse(path string, data []byte, parts Parts, checks ...Check) (*configv1.Config, error) {
 	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
 		return nil, Faults{{File: path, Message: "is not text in UTF-8"}}
 	}

@@ -66,7 +66,6 @@ type Service struct {
 	notifierv1.UnimplementedRobotServiceServer
 
 	journal    Journal
-	renderer   *render.Renderer
 	dispatcher *delivery.Dispatcher
 	log        *zap.Logger
 	metrics    *metrics
@@ -82,14 +81,13 @@ func New(opts Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{journal: opts.Journal, renderer: render.New(), log: opts.Log}
+	s := &Service{journal: opts.Journal, log: opts.Log}
 	s.waits, s.endWaits = context.WithCancel(context.Background())
 	s.watches, s.endWatches = context.WithCancel(context.Background())
 	s.metrics = newMetrics(s)
 	s.dispatcher, err = delivery.New(delivery.Options{
 		Journal:    opts.Journal,
 		Sender:     opts.Sender,
-		Renderer:   s.renderer,
 		Robots:     robots,
 		Allowances: allowancesOf(opts.Config),
 		Owner:      opts.Owner,
@@ -146,16 +144,37 @@ func robotsOf(cfg *configv1.Notifier) ([]delivery.Robot, error) {
 		if err != nil {
 			return nil, fmt.Errorf("robot %s: %w", r.GetName(), err)
 		}
-		robots = append(robots, delivery.Robot{
-			Name:                 r.GetName(),
-			Members:              members,
+		renderer, err := render.New(render.Options{
+			Robot:                r.GetName(),
+			Locale:               r.GetLocale(),
 			Keywords:             r.GetKeywords(),
 			RejectMissingKeyword: r.GetMissingKeyword() == "REJECT",
-			Locale:               r.GetLocale(),
-			Allowance:            r.GetAllowance(),
+		})
+		if err != nil {
+			return nil, fmt.Errorf("robot %s: %w", r.GetName(), err)
+		}
+		robots = append(robots, delivery.Robot{
+			Name:      r.GetName(),
+			Members:   members,
+			Renderer:  renderer,
+			Allowance: r.GetAllowance(),
 		})
 	}
 	return robots, nil
+}
+
+// rendererOf returns what words the robot's messages; nil for a robot that was removed.
+func rendererOf(r delivery.Robot) *render.Renderer {
+	renderer, _ := r.Renderer.(*render.Renderer)
+	return renderer
+}
+
+// localeOf returns the language of the robot's messages; empty for a robot that was removed.
+func localeOf(r delivery.Robot) string {
+	if renderer := rendererOf(r); renderer != nil {
+		return renderer.Options().Locale
+	}
+	return ""
 }
 
 // membersOf returns the robots of r's group: itself and those of its more.

@@ -91,7 +91,7 @@ func (s *Service) inspect(n delivery.Notification) (refused *delivery.Failure, e
 			Message: status.Convert(err).Message(),
 		}, err
 	}
-	if _, err = s.renderer.Inspect(robot, n); err == nil {
+	if _, err = rendererOf(robot).Inspect(n); err == nil {
 		return nil, nil
 	}
 	if reason, message := explain(n.Robot, err); reason != notifierv1.ErrorReason_ERROR_REASON_INVALID_REQUEST {
@@ -160,7 +160,7 @@ func (s *Service) Preview(_ context.Context, req *notifierv1.PreviewRequest) (*n
 }
 
 func (s *Service) preview(robot delivery.Robot, event *eventv1.Event, message *notifierv1.Message) (*notifierv1.Preview, error) {
-	got, err := s.renderer.Inspect(robot, delivery.Notification{
+	got, err := rendererOf(robot).Inspect(delivery.Notification{
 		Robot: robot.Name, CreateTime: time.Now(), Event: event, Message: message,
 	})
 	p := &notifierv1.Preview{
@@ -170,7 +170,7 @@ func (s *Service) preview(robot delivery.Robot, event *eventv1.Event, message *n
 		Keyword: &notifierv1.KeywordVerdict{
 			Verdict:  string(got.Verdict),
 			Keyword:  got.Keyword,
-			Accepted: robot.Keywords,
+			Accepted: rendererOf(robot).Options().Keywords,
 		},
 	}
 	if len(got.Body) > previewBody {
@@ -178,7 +178,7 @@ func (s *Service) preview(robot delivery.Robot, event *eventv1.Event, message *n
 	}
 	if err != nil {
 		reason, message := explain(robot.Name, err)
-		p.Failure = failure(robot.Locale, &delivery.Failure{Reason: reason, Message: message, Verdict: delivery.MendMessage})
+		p.Failure = failure(localeOf(robot), &delivery.Failure{Reason: reason, Message: message, Verdict: delivery.MendMessage})
 	}
 	return p, nil
 }

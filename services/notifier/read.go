@@ -209,7 +209,7 @@ func deliveryOf(n delivery.Notification, st delivery.Status, out *delivery.Outco
 		State:        statePending,
 		RequestId:    requestID(n),
 		CreateTime:   timestamppb.New(n.CreateTime),
-		Title:        render.Title(n),
+		Title:        render.Title(localeOf(st.Robot), n),
 		RedeliveryOf: n.RedeliveryOf,
 		Urgent:       n.Urgent,
 	}
@@ -217,7 +217,7 @@ func deliveryOf(n delivery.Notification, st delivery.Status, out *delivery.Outco
 		d.State = stateDelivered
 		if !out.Delivered {
 			d.State = stateDead
-			d.Failure = failure(st.Robot.Locale, out.Failure)
+			d.Failure = failure(localeOf(st.Robot), out.Failure)
 		}
 		d.EndTime = timestamppb.New(out.Time)
 		d.Attempts = int32(out.Attempts)
@@ -226,7 +226,7 @@ func deliveryOf(n delivery.Notification, st delivery.Status, out *delivery.Outco
 		}
 		return d
 	}
-	d.Failure = failure(st.Robot.Locale, cmp.Or(n.Refusal, st.Waiting))
+	d.Failure = failure(localeOf(st.Robot), cmp.Or(n.Refusal, st.Waiting))
 	if in := st.Sending; in != nil && in.First <= n.Seq && n.Seq <= in.Last {
 		d.State = stateSending
 		d.Attempts = int32(in.Attempts)

@@ -84,7 +84,7 @@ func (s *Service) ListRobots(ctx context.Context, req *notifierv1.ListRobotsRequ
 
 // robotOf shows a robot that is as st. Its errors are the journal's.
 func (s *Service) robotOf(ctx context.Context, st delivery.Status) (*notifierv1.Robot, error) {
-	name, locale := st.Robot.Name, st.Robot.Locale
+	name, locale := st.Robot.Name, localeOf(st.Robot)
 	if st.Cursor == 0 {
 		// The dispatcher may not have been told of the record yet.
 		rec, err := s.journal.Lane(ctx, name)
@@ -101,7 +101,6 @@ func (s *Service) robotOf(ctx context.Context, st delivery.Status) (*notifierv1.
 		Name:        "robots/" + name,
 		State:       stateOfRobot(st),
 		Locale:      locale,
-		Keywords:    st.Robot.Keywords,
 		Backlog:     int64(backlog),
 		BudgetLimit: int32(st.BudgetLimit),
 		BudgetLeft:  int32(st.BudgetLeft),
@@ -112,9 +111,10 @@ func (s *Service) robotOf(ctx context.Context, st delivery.Status) (*notifierv1.
 	if len(st.Robot.Members) > 0 {
 		r.Signed = st.Robot.Members[0].Webhook.Signed()
 	}
-	if !st.Removed {
-		r.MissingKeyword = "APPEND"
-		if st.Robot.RejectMissingKeyword {
+	if renderer := rendererOf(st.Robot); renderer != nil {
+		o := renderer.Options()
+		r.Keywords, r.MissingKeyword = o.Keywords, "APPEND"
+		if o.RejectMissingKeyword {
 			r.MissingKeyword = "REJECT"
 		}
 	}
@@ -154,13 +154,13 @@ func members(st delivery.Status, now time.Time) []*notifierv1.Member {
 			BudgetLimit: int32(m.BudgetLimit),
 			BudgetLeft:  int32(m.BudgetLeft),
 			MuteEndTime: timestamp(m.MutedUntil),
-			Suspension:  suspension(st.Robot.Locale, m.Suspension),
+			Suspension:  suspension(localeOf(st.Robot), m.Suspension),
 		}
 		switch p.GetState() {
 		case stateSuspended:
-			p.Message = render.Explain(st.Robot.Locale, m.Suspension.Failure)
+			p.Message = render.Explain(localeOf(st.Robot), m.Suspension.Failure)
 		case stateMuted:
-			p.Message = render.MutedUntil(st.Robot.Locale, m.MutedUntil, now)
+			p.Message = render.MutedUntil(localeOf(st.Robot), m.MutedUntil, now)
 		}
 		ms = append(ms, p)
 	}

@@ -14,6 +14,7 @@ import (
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
 	"gitee.com/belfry/belfry/pkg/dingtalk"
 	"gitee.com/belfry/belfry/services/notifier/delivery"
+	"gitee.com/belfry/belfry/services/notifier/render"
 )
 
 func TestARobotsStateNamesFirstWhatAPersonMustEnd(t *testing.T) {
@@ -43,7 +44,11 @@ func TestMembersAreShownOneByOneInTheRobotsLanguage(t *testing.T) {
 	failure := delivery.Failure{
 		Reason: notifierv1.ErrorReason_ERROR_REASON_ROBOT_TOKEN_UNKNOWN, Message: "for logs", Errcode: 300005, Verdict: delivery.MendConfiguration,
 	}
-	st := delivery.Status{Robot: delivery.Robot{Locale: "zh-CN"}, Members: []delivery.MemberStatus{
+	renderer, err := render.New(render.Options{Locale: "zh-CN"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := delivery.Status{Robot: delivery.Robot{Renderer: renderer}, Members: []delivery.MemberStatus{
 		{Member: delivery.Member{Webhook: signed}, BudgetLimit: 20, BudgetLeft: 7},
 		{BudgetLimit: 20, MutedUntil: now.Add(10 * time.Minute)},
 		{BudgetLimit: 20, Suspension: &delivery.Suspension{Failure: failure, Since: now, NextProbe: now.Add(time.Minute)}},

@@ -78,9 +78,8 @@ func (b *ledger) used(allowance string, now time.Time) int {
 }
 
 // urgent says whether n may not wait for an allowance's sake: it was marked so, or it calls somebody.
-func urgent(n Notification) bool {
-	m := n.Message.GetMentions()
-	return n.Urgent || m.GetAll() || len(m.GetMobiles()) > 0 || len(m.GetUserIds()) > 0
+func (r Robot) urgent(n Notification) bool {
+	return n.Urgent || r.Renderer.Calls(n)
 }
 
 // A gathering is what a lane knows of the items that it lets gather beyond a cursor.
@@ -96,11 +95,11 @@ type gathering struct {
 }
 
 // look takes note of what was read beyond g.seen.
-func (g *gathering) look(ns []Notification) {
+func (g *gathering) look(r Robot, ns []Notification) {
 	for _, n := range ns {
 		g.seen = n.Seq
 		g.items++
-		if urgent(n) {
+		if r.urgent(n) {
 			g.urgent = n.Seq
 		}
 	}
@@ -142,7 +141,7 @@ func (l *lane) gathered(ctx context.Context, head Notification, gather time.Dura
 		if err != nil {
 			return 0, now, err
 		}
-		g.look(ns)
+		g.look(l.robot, ns)
 	}
 	switch {
 	case g.urgent > 0:

@@ -81,19 +81,19 @@ func (l *lane) together(batch []Notification, f folding, now time.Time) []Notifi
 
 // word makes an intent of as much of batch as the renderer takes.
 func (l *lane) word(batch []Notification) (*Intent, error) {
-	m, used, err := l.render(batch)
+	r, err := l.render(batch)
 	if err != nil {
 		return nil, err
 	}
-	body, err := m.MarshalJSON()
+	body, err := r.Message.MarshalJSON()
 	if err != nil {
 		return nil, err
 	}
 	return &Intent{
 		First:  batch[0].Seq,
-		Last:   batch[used-1].Seq,
-		Items:  used,
-		Newest: batch[used-1].CreateTime,
+		Last:   batch[r.Used-1].Seq,
+		Items:  r.Used,
+		Newest: batch[r.Used-1].CreateTime,
 		UUID:   uuid.NewString(),
 		Body:   body,
 	}, nil
@@ -101,7 +101,7 @@ func (l *lane) word(batch []Notification) (*Intent, error) {
 
 // render asks the renderer. A panic in there, which would otherwise end the process again and again, makes
 // a dead letter of the one notification that brings it about.
-func (l *lane) render(batch []Notification) (m dingtalk.Message, used int, err error) {
+func (l *lane) render(batch []Notification) (r Rendering, err error) {
 	defer func() {
 		p := recover()
 		if p == nil {
@@ -109,12 +109,12 @@ func (l *lane) render(batch []Notification) (m dingtalk.Message, used int, err e
 		}
 		l.log.Error("wording panicked", zap.Uint64("first", batch[0].Seq), zap.Int("items", len(batch)), zap.Any("panic", p), zap.Stack("stack"))
 		if len(batch) > 1 {
-			m, used, err = l.render(batch[:1])
+			r, err = l.render(batch[:1])
 			return
 		}
 		err = errors.New("the wording of it failed; the log tells more")
 	}()
-	return l.d.opts.Renderer.Render(l.robot, batch)
+	return l.robot.Renderer.Render(batch, nil)
 }
 
 // attempt makes one call for the intent, through the member that it names, and writes down what came of it.

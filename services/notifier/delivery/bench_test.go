@@ -27,7 +27,7 @@ func (s sent) Send(context.Context, dingtalk.Robot, dingtalk.Message, string) er
 // none runs out of its budget.
 func BenchmarkIdleLane(b *testing.B) {
 	calls, j := make(sent), journaltest.NewMemory()
-	opts := delivery.Options{Journal: j, Sender: calls, Renderer: lines{}, Log: zap.NewNop()}
+	opts := delivery.Options{Journal: j, Sender: calls, Log: zap.NewNop()}
 	for i := range 20_000 {
 		opts.Robots = append(opts.Robots, robot(fmt.Sprintf("r%d", i), 1))
 	}

@@ -11,7 +11,7 @@ import (
 func TestThousandAtOnceArriveWithinAMinuteInNoMoreThanTwentyMessages(t *testing.T) {
 	for _, fold := range []int{100, 130} {
 		bubble(t, func(t *testing.T, b *bench) {
-			b.opts.Renderer = lines{max: fold}
+			b.word(lines{max: fold})
 			b.start()
 			synctest.Wait()
 			b.notify("team", ids(1, 1000)...)
@@ -53,7 +53,7 @@ func TestAfterALongRestTheWholeBudgetIsThereAgain(t *testing.T) {
 
 func TestCallsThatAreAboutToLeaveTheWindowDoNotHurryABurst(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
-		b.opts.Renderer = lines{max: 104}
+		b.word(lines{max: 104})
 		b.start()
 		for _, id := range ids(1, 3) {
 			b.notify("team", id)
@@ -76,8 +76,8 @@ func TestCallsThatAreAboutToLeaveTheWindowDoNotHurryABurst(t *testing.T) {
 
 func TestAGroupWithSeveralRobotsIsNotFloodedByABurst(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
-		b.opts.Renderer = lines{max: 104}
 		b.opts.Robots = []delivery.Robot{robot("team", 3)}
+		b.word(lines{max: 104})
 		b.start()
 		for _, id := range ids(1, 1000) {
 			b.notify("team", id)

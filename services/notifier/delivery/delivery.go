@@ -23,12 +23,10 @@ type Robot struct {
 	Name string
 	// Members are the DingTalk robots of its group, at least one, in the configuration's order.
 	Members []Member
-	// Keywords are those of which DingTalk wants one in each message, at most 10.
-	Keywords []string
-	// RejectMissingKeyword says that a message without a keyword is refused rather than mended.
-	RejectMissingKeyword bool
-	// Locale is the language of its messages, a BCP 47 tag.
-	Locale string
+	// Renderer words what it tells; nil only for a removed one.
+	Renderer Renderer
+	// Quiet is when its group is not to be disturbed; nil: never.
+	Quiet *Quiet
 	// Allowance is the name of the allowance that its calls count against; empty for none.
 	Allowance string
 }
@@ -101,6 +99,10 @@ type Outcome struct {
 	Items    int       `json:"items,omitempty"`
 	Attempts int       `json:"attempts"`
 	Time     time.Time `json:"time"`
+	// Into is the place of the notification that tells it as well, where it was folded away; 0 for others.
+	Into uint64 `json:"into,omitempty"`
+	// Note is the Rendering's.
+	Note string `json:"note,omitempty"`
 }
 
 // ErrFenced is what SaveLane returns when the record was changed by somebody else: this lane is no longer
@@ -167,10 +169,52 @@ type Sender interface {
 	Send(ctx context.Context, robot dingtalk.Robot, m dingtalk.Message, uuid string) error
 }
 
-// Renderer words notifications. It is pure: the same arguments give the same result.
+// Renderer words what one robot tells. It is pure: the same arguments give the same result. It keeps none of
+// its arguments.
 type Renderer interface {
-	// Render folds the longest useful prefix of batch, which is not empty, into one message, and returns
-	// how many notifications that prefix has, at least 1. An error is about the first of them alone: it
-	// can't be told by this robot.
-	Render(robot Robot, batch []Notification) (m dingtalk.Message, used int, err error)
+	// Calls says whether n calls somebody, so that it may not wait for an allowance's sake.
+	Calls(n Notification) bool
+	// Hold returns for how long after the acceptance of the first of batch it is worth waiting for what it
+	// may be told together with; 0 where that is here, or was told, or is not to be expected: then nothing is
+	// waited for. Batch is not empty; it is the beginning of what waits.
+	Hold(batch []Notification, told []Told) time.Duration
+	// Render folds the longest useful prefix of batch, which is not empty, into one message. told is what the
+	// group was told lately, oldest first. An error is about the first of batch alone: it can't be told by
+	// this robot.
+	Render(batch []Notification, told []Told) (Rendering, error)
+}
+
+// Rendering is what became of the beginning of a batch.
+type Rendering struct {
+	// Message is what to send; without Content there is nothing to send: all of Used were folded away.
+	Message dingtalk.Message
+	// Used is how many notifications of the batch it settles, at least 1.
+	Used int
+	// Folded are those of them that have no place of their own in the message, because others tell them.
+	Folded []Fold
+	// Marks are what to remember of the others once they were told.
+	Marks []Mark
+	// Note says, in English, what went wrong with the robot's own template, so that the built-in wording
+	// stands in; mostly empty.
+	Note string
+}
+
+// Fold says that the notification at Seq is told by the one at Into, of the same robot: in the same message,
+// or told before.
+type Fold struct {
+	Seq  uint64 `json:"seq"`
+	Into uint64 `json:"into"`
+}
+
+// Mark is something that a renderer wants to know again when what follows is worded: its own words, at most 80 bytes.
+type Mark struct {
+	Seq  uint64 `json:"seq"`
+	Mark string `json:"mark"`
+}
+
+// Told is a Mark of something that the group was told, and when. A lane remembers those of the last
+// ten minutes, at most 64.
+type Told struct {
+	Mark
+	Time time.Time `json:"time"`
 }

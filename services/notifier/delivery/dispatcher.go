@@ -14,9 +14,8 @@ import (
 
 // Options are what a Dispatcher is made of.
 type Options struct {
-	Journal  Journal
-	Sender   Sender
-	Renderer Renderer
+	Journal Journal
+	Sender  Sender
 	// Robots are those to deliver for; names are unique.
 	Robots []Robot
 	// Allowances are those that robots name; names are unique.
@@ -75,8 +74,8 @@ var _ Follower = (*Dispatcher)(nil)
 
 // New makes a dispatcher; nothing is delivered until Run.
 func New(opts Options) (*Dispatcher, error) {
-	if opts.Journal == nil || opts.Sender == nil || opts.Renderer == nil || opts.Log == nil {
-		return nil, errors.New("delivery: Journal, Sender, Renderer and Log are needed")
+	if opts.Journal == nil || opts.Sender == nil || opts.Log == nil {
+		return nil, errors.New("delivery: Journal, Sender and Log are needed")
 	}
 	if opts.MaxAge == 0 {
 		opts.MaxAge = 24 * time.Hour
@@ -110,8 +109,8 @@ func (d *Dispatcher) check(r Robot) error {
 	if _, ok := d.allowances[r.Allowance]; !ok && r.Allowance != "" {
 		return fmt.Errorf("there is no allowance %q", r.Allowance)
 	}
-	if len(r.Members) == 0 {
-		return errors.New("it has no members")
+	if len(r.Members) == 0 || r.Renderer == nil {
+		return errors.New("it has no members, or no renderer")
 	}
 	ids := make(map[string]bool, len(r.Members))
 	for _, m := range r.Members {

@@ -112,9 +112,9 @@ func refusal(class dingtalk.Class, reason dingtalk.Reason) *dingtalk.Refusal {
 // "unwordable".
 type lines struct{ max int }
 
-func (r lines) Render(_ delivery.Robot, batch []delivery.Notification) (dingtalk.Message, int, error) {
+func (r lines) Render(batch []delivery.Notification, _ []delivery.Told) (delivery.Rendering, error) {
 	if strings.HasPrefix(batch[0].RequestID, "unwordable") {
-		return dingtalk.Message{}, 0, errors.New("there are no words for it")
+		return delivery.Rendering{}, errors.New("there are no words for it")
 	}
 	if r.max == 0 {
 		r.max = 100
@@ -126,19 +126,26 @@ func (r lines) Render(_ delivery.Robot, batch []delivery.Notification) (dingtalk
 		}
 		ids = append(ids, n.RequestID)
 	}
-	return dingtalk.Message{Content: dingtalk.Text{Content: strings.Join(ids, "\n")}}, len(ids), nil
+	return delivery.Rendering{Message: dingtalk.Message{Content: dingtalk.Text{Content: strings.Join(ids, "\n")}}, Used: len(ids)}, nil
 }
+
+func (lines) Calls(n delivery.Notification) bool {
+	at := n.Message.GetMentions()
+	return at.GetAll() || len(at.GetMobiles()) > 0 || len(at.GetUserIds()) > 0
+}
+
+func (lines) Hold([]delivery.Notification, []delivery.Told) time.Duration { return 0 }
 
 // panicky words as lines does, and panics where "panic" is among the batch.
 type panicky struct{ lines }
 
-func (r panicky) Render(robot delivery.Robot, batch []delivery.Notification) (dingtalk.Message, int, error) {
+func (r panicky) Render(batch []delivery.Notification, told []delivery.Told) (delivery.Rendering, error) {
 	for _, n := range batch {
 		if n.RequestID == "panic" {
 			panic("no words")
 		}
 	}
-	return r.lines.Render(robot, batch)
+	return r.lines.Render(batch, told)
 }
 
 // bench is a dispatcher at work in a synctest bubble.
@@ -153,7 +160,7 @@ type bench struct {
 
 // robot returns a robot with that many members, whose IDs are "m0", "m1" and so on.
 func robot(name string, members int) delivery.Robot {
-	r := delivery.Robot{Name: name}
+	r := delivery.Robot{Name: name, Renderer: lines{}}
 	for i := range members {
 		r.Members = append(r.Members, member(i))
 	}
@@ -181,10 +188,17 @@ func memberOf(robot dingtalk.Robot) string {
 func newBench(t *testing.T) *bench {
 	b := &bench{t: t, journal: journaltest.NewMemory(), group: &group{}}
 	b.opts = delivery.Options{
-		Journal: b.journal, Sender: b.group, Renderer: lines{},
+		Journal: b.journal, Sender: b.group,
 		Robots: []delivery.Robot{robot("team", 1)}, Log: zap.NewNop(),
 	}
 	return b
+}
+
+// word has r word what all robots tell.
+func (b *bench) word(r delivery.Renderer) {
+	for i := range b.opts.Robots {
+		b.opts.Robots[i].Renderer = r
+	}
 }
 
 // start starts a dispatcher; the one before must have been stopped.

@@ -78,7 +78,7 @@ func TestUrgentAndMentioningEndTheGatheringForAllBeforeThem(t *testing.T) {
 func TestAFullMessageDoesNotGatherOn(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
 		planned(b)
-		b.opts.Renderer = lines{max: 1000}
+		b.word(lines{max: 1000})
 		b.start()
 		b.notify("other", "o1", "o2")
 		synctest.Wait()

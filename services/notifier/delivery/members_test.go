@@ -27,7 +27,7 @@ func refuses(member string, err error) func(context.Context, call) (bool, error)
 func TestMembersTogetherCarryTheirBudgetsAndTheFirstGoesFirst(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
 		b.opts.Robots = []delivery.Robot{robot("team", 3)}
-		b.opts.Renderer = lines{max: 1}
+		b.word(lines{max: 1})
 		b.start()
 		b.notify("team", ids(1, 60)...)
 		time.Sleep(62 * time.Second) // the window has a second to spare

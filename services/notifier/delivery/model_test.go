@@ -85,8 +85,8 @@ func TestAnyHistoryDeliversEachOnceInOrderWithinTheBudget(t *testing.T) {
 		var problem string
 		synctest.Test(t, func(t *testing.T) {
 			s := &story{bench: newBench(t), fate: f, roster: newRoster(), dead: make(map[string]string)}
-			s.opts.Renderer = lines{max: fold}
 			s.opts.Robots = []delivery.Robot{robot("team", members)}
+			s.word(lines{max: fold})
 			s.opts.MaxAge = 1000 * time.Hour
 			if planned {
 				s.opts.Allowances = []delivery.Allowance{{Name: "org", PerMonth: 100, MaxWait: 10 * time.Minute}}

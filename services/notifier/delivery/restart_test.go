@@ -74,7 +74,7 @@ func TestWhatWasSettledBeforeACrashStaysDelivered(t *testing.T) {
 
 func TestPanicOfTheRendererBuriesOnlyWhatBroughtItAbout(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
-		b.opts.Renderer = panicky{}
+		b.word(panicky{})
 		b.notify("team", ids(1, 30)...)
 		b.notify("team", "panic")
 		b.notify("team", ids(31, 60)...)

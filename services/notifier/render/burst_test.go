@@ -73,11 +73,11 @@ func TestAThousandEventsFitIntoTheMessagesOfAMinute(t *testing.T) {
 					Seq: uint64(i + 1), Robot: "team", Event: event(i), CreateTime: start.Add(time.Duration(i) * 5 * time.Millisecond),
 				})
 			}
-			robot := delivery.Robot{Name: "team", Keywords: []string{"Gitee"}}
+			robot := Options{Robot: "team", Keywords: []string{"Gitee"}}
 			batch = batch[aloneAtFirst:]
 			var folded []int
 			for len(batch) > 0 {
-				m, used, err := New().Render(robot, batch[:min(len(batch), readAtOnce)])
+				m, used, err := renderAs(robot, batch[:min(len(batch), readAtOnce)])
 				if err != nil {
 					t.Fatal(err)
 				}

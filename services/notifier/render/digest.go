@@ -30,14 +30,14 @@ const (
 )
 
 // foldable returns how many notifications at the beginning of batch can be told together.
-func (r *Renderer) foldable(robot delivery.Robot, batch []delivery.Notification) int {
+func (r *Renderer) foldable(batch []delivery.Notification) int {
 	for i, n := range batch[:min(len(batch), maxItems)] {
 		if !folds(n) {
 			return i
 		}
-		if robot.RejectMissingKeyword && len(robot.Keywords) > 0 {
+		if r.opts.RejectMissingKeyword && len(r.opts.Keywords) > 0 {
 			// What the robot refuses alone must not slip through in company.
-			if _, err := r.single(robot, n); err != nil {
+			if _, err := r.single(n); err != nil {
 				return i
 			}
 		}
@@ -100,11 +100,11 @@ type entry struct {
 }
 
 // digest tells of as much of batch as there is room for.
-func (r *Renderer) digest(robot delivery.Robot, batch []delivery.Notification) (dingtalk.Message, int) {
+func (r *Renderer) digest(batch []delivery.Notification) (dingtalk.Message, int) {
 	d := &digest{
-		w:     wordingFor(robot.Locale),
+		w:     wordingFor(r.opts.Locale),
 		byKey: make(map[string]*group),
-		left:  maxBody - envelope - digestTop - keywordRoom(robot),
+		left:  maxBody - envelope - digestTop - keywordRoom(r.opts),
 	}
 	d.until = batch[len(batch)-1].CreateTime
 	d.timed = !batch[0].CreateTime.IsZero() && d.until.Sub(batch[0].CreateTime) >= timedSpan
@@ -114,7 +114,7 @@ func (r *Renderer) digest(robot delivery.Robot, batch []delivery.Notification) (
 		}
 	}
 	d.enrich()
-	m, _, _ := withKeyword(robot, dingtalk.Message{Content: d.message()}, true)
+	m, _, _ := withKeyword(r.opts, dingtalk.Message{Content: d.message()}, true)
 	return m, d.items
 }
 

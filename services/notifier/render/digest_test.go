@@ -33,17 +33,17 @@ func TestFoldingEndsBeforeWhatMustGoAlone(t *testing.T) {
 	}
 	for name, n := range alone {
 		t.Run(name, func(t *testing.T) {
-			if got := New().foldable(delivery.Robot{}, []delivery.Notification{e, e, n, e}); got != 2 {
+			if got := rendererOf(Options{}).foldable([]delivery.Notification{e, e, n, e}); got != 2 {
 				t.Errorf("the prefix has %d, want the 2 before it", got)
 			}
-			if got := New().foldable(delivery.Robot{}, []delivery.Notification{n, e, e}); got != 0 {
+			if got := rendererOf(Options{}).foldable([]delivery.Notification{n, e, e}); got != 0 {
 				t.Errorf("the prefix has %d although it comes first", got)
 			}
-			_, used, err := New().Render(delivery.Robot{}, []delivery.Notification{e, e, n, e})
+			_, used, err := renderAs(Options{}, []delivery.Notification{e, e, n, e})
 			if used != 2 || err != nil {
 				t.Errorf("Render: used %d, error %v", used, err)
 			}
-			if _, used, _ = New().Render(delivery.Robot{}, []delivery.Notification{n, e, e}); used != 1 {
+			if _, used, _ = renderAs(Options{}, []delivery.Notification{n, e, e}); used != 1 {
 				t.Errorf("Render with it first: used %d", used)
 			}
 		})
@@ -56,7 +56,7 @@ func TestFoldingEndsBeforeWhatMustGoAlone(t *testing.T) {
 		"empty mentions":    ofMessage(mentioning(textMessage("好"), &notifierv1.Mentions{})),
 		"text with a \"<\"": ofMessage(textMessage("a < b ``` <b>")),
 	} {
-		if _, used, err := New().Render(delivery.Robot{}, []delivery.Notification{e, n, e}); used != 3 || err != nil {
+		if _, used, err := renderAs(Options{}, []delivery.Notification{e, n, e}); used != 3 || err != nil {
 			t.Errorf("%s: used %d, error %v, want it folded", name, used, err)
 		}
 	}
@@ -73,7 +73,7 @@ func TestADigestShowsEveryNotificationInOrderWithItsLink(t *testing.T) {
 		batch = append(batch, ofEvent(e))
 		want = append(want, "](https://gitee.com/belfry/demo/issues/"+e.GetIssue().GetNumber()+")")
 	}
-	m, used, err := New().Render(delivery.Robot{}, batch)
+	m, used, err := renderAs(Options{}, batch)
 	if err != nil || used != len(batch) {
 		t.Fatalf("Render: used %d, error %v", used, err)
 	}
@@ -97,7 +97,7 @@ func TestADigestGroupsByRepositoryWithTheNewestActivityLast(t *testing.T) {
 		e.Repository.Path = path
 		return ofEvent(e)
 	}
-	m, used, err := New().Render(delivery.Robot{}, []delivery.Notification{in("z/z"), in("a/a"), ofMessage(textMessage("你好")), in("z/z")})
+	m, used, err := renderAs(Options{}, []delivery.Notification{in("z/z"), in("a/a"), ofMessage(textMessage("你好")), in("z/z")})
 	if err != nil || used != 4 {
 		t.Fatalf("Render: used %d, error %v", used, err)
 	}
@@ -123,7 +123,7 @@ func TestADigestWhoseNewestIsAMessageSaysWhatThatIs(t *testing.T) {
 		"磁盘已满":                   textMessage("磁盘已满\n请清理"),
 		"Deploy \\*\\*now\\*\\*": {Content: &notifierv1.Message_Markdown{Markdown: &notifierv1.Markdown{Title: "Deploy **now**", Text: "**2.4.18** is live"}}},
 	} {
-		m, used, err := New().Render(delivery.Robot{}, []delivery.Notification{ofEvent(pushOf(1, 1)), ofMessage(newest)})
+		m, used, err := renderAs(Options{}, []delivery.Notification{ofEvent(pushOf(1, 1)), ofMessage(newest)})
 		if err != nil || used != 2 {
 			t.Fatalf("used %d, error %v", used, err)
 		}
@@ -143,7 +143,7 @@ func TestADigestOfALongTimeTellsEachWithItsTime(t *testing.T) {
 		for i := range batch {
 			batch[i].CreateTime = start.Add(time.Duration(i) * step)
 		}
-		m, used, err := New().Render(delivery.Robot{}, batch)
+		m, used, err := renderAs(Options{}, batch)
 		if err != nil || used != 3 {
 			t.Fatalf("used %d, error %v", used, err)
 		}
@@ -163,11 +163,11 @@ func TestADigestTakesNoMoreThanItsCapAndTheSizeLimit(t *testing.T) {
 	short := event(eventv1.Action_ACTION_DELETED)
 	short.Sender = &eventv1.User{Name: "a"}
 	short.Subject = &eventv1.Event_Tag{Tag: &eventv1.Tag{Name: "v1"}}
-	if _, used, _ := New().Render(delivery.Robot{}, slices.Repeat([]delivery.Notification{ofEvent(short)}, 250)); used != 200 {
+	if _, used, _ := renderAs(Options{}, slices.Repeat([]delivery.Notification{ofEvent(short)}, 250)); used != 200 {
 		t.Errorf("250 short ones: used %d, want 200", used)
 	}
 	batch := slices.Repeat([]delivery.Notification{ofEvent(pushOf(300, 300))}, 200)
-	m, used, err := New().Render(delivery.Robot{}, batch)
+	m, used, err := renderAs(Options{}, batch)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ var extremes = []string{
 }
 
 func TestEventsOfAnySizeFit(t *testing.T) {
-	robot := delivery.Robot{Name: "team", Keywords: []string{strings.Repeat(`"`, 100), strings.Repeat("汉", 100)}}
+	robot := Options{Robot: "team", Keywords: []string{strings.Repeat(`"`, 100), strings.Repeat("汉", 100)}}
 	for _, s := range samples() {
 		for i, x := range extremes {
 			if p := s.event.GetPush(); p != nil && len(p.Commits) > 3 {
@@ -216,7 +216,7 @@ func TestEventsOfAnySizeFit(t *testing.T) {
 			case *eventv1.Event_Comment:
 				e.Comment.Body = body
 			}
-			in, err := New().Inspect(robot, ofEvent(s.event))
+			in, err := rendererOf(robot).Inspect(ofEvent(s.event))
 			if err != nil {
 				t.Fatalf("%s: %v", s.name, err)
 			}
@@ -226,7 +226,7 @@ func TestEventsOfAnySizeFit(t *testing.T) {
 			if !strings.HasPrefix(in.Message.Content.(dingtalk.Markdown).Text, "### ") {
 				t.Errorf("%s with extreme %d has no headline", s.name, i)
 			}
-			m, _, err := New().Render(robot, slices.Repeat([]delivery.Notification{ofEvent(s.event)}, 8))
+			m, _, err := renderAs(robot, slices.Repeat([]delivery.Notification{ofEvent(s.event)}, 8))
 			if err != nil {
 				t.Fatalf("%s in a digest: %v", s.name, err)
 			}
@@ -241,7 +241,7 @@ func TestMessagesOfControlCharactersFitIntoADigest(t *testing.T) {
 	batch := slices.Repeat([]delivery.Notification{
 		ofMessage(markdownMessage("\x01", strings.Repeat("\x02", 1400))), ofMessage(markdownMessage("t", strings.Repeat("\u2028", 450))),
 	}, 20)
-	m, used, err := New().Render(delivery.Robot{}, batch)
+	m, used, err := renderAs(Options{}, batch)
 	if err != nil || used < 2 {
 		t.Fatalf("used %d, error %v", used, err)
 	}
@@ -253,9 +253,9 @@ func TestMessagesOfControlCharactersFitIntoADigest(t *testing.T) {
 func TestRenderLeavesItsArgumentsAlone(t *testing.T) {
 	m := feedMessage()
 	n := ofMessage(m)
-	robot := delivery.Robot{Keywords: []string{"Gitee"}}
-	a, _, _ := New().Render(robot, []delivery.Notification{n})
-	b, _, _ := New().Render(robot, []delivery.Notification{n})
+	robot := Options{Keywords: []string{"Gitee"}}
+	a, _, _ := renderAs(robot, []delivery.Notification{n})
+	b, _, _ := renderAs(robot, []delivery.Notification{n})
 	if first := a.Content.(dingtalk.FeedCard).Links[0].Title; first != b.Content.(dingtalk.FeedCard).Links[0].Title || m.GetFeedCard().Links[0].Title != "一" {
 		t.Errorf("the second time it is %q", b.Content.(dingtalk.FeedCard).Links[0].Title)
 	}
@@ -267,21 +267,20 @@ func BenchmarkDigestOf200Events(b *testing.B) {
 		all := samples()
 		batch = append(batch, asNotification(all[i%len(all)]))
 	}
-	r := New()
-	robot := delivery.Robot{Name: "team", Keywords: []string{"Gitee"}}
+	r := rendererOf(Options{Robot: "team", Keywords: []string{"Gitee"}})
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, used, err := r.Render(robot, batch); err != nil || used < 50 {
-			b.Fatal(used, err)
+		if got, err := r.Render(batch, nil); err != nil || got.Used < 50 {
+			b.Fatal(got.Used, err)
 		}
 	}
 }
 
 func BenchmarkPushOf300Commits(b *testing.B) {
-	r, n := New(), []delivery.Notification{ofEvent(pushOf(300, 300))}
+	r, n := rendererOf(Options{}), []delivery.Notification{ofEvent(pushOf(300, 300))}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, _, err := r.Render(delivery.Robot{}, n); err != nil {
+		if _, err := r.Render(n, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -292,7 +291,7 @@ func TestWhatDoesNotFitIsCountedWithALinkToIt(t *testing.T) {
 	for _, c := range e.GetPush().Commits {
 		c.Url = "https://gitee.com/" + strings.Repeat("x", 2000)
 	}
-	in, err := New().Inspect(delivery.Robot{Name: "team"}, ofEvent(e))
+	in, err := rendererOf(Options{Robot: "team"}).Inspect(ofEvent(e))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,7 +309,7 @@ func TestWhatDoesNotFitIsCountedWithALinkToIt(t *testing.T) {
 		for _, c := range e.GetPush().Commits {
 			c.Url = "https://gitee.com/" + strings.Repeat("x", 1500+n)
 		}
-		in, err := New().Inspect(delivery.Robot{Name: "team"}, ofEvent(e))
+		in, err := rendererOf(Options{Robot: "team"}).Inspect(ofEvent(e))
 		if err != nil || in.Size > maxBody || !strings.Contains(in.Message.Content.(dingtalk.Markdown).Text, "[… 还有 ") {
 			t.Fatalf("with addresses of %d: %d bytes, error %v", 1500+n, in.Size, err)
 		}

@@ -44,7 +44,6 @@ func FuzzRender(f *testing.F) {
 		f.Add(uint16(i), a, attacks[(i*7+3)%len(attacks)], attacks[(i*11+5)%len(attacks)])
 		f.Add(uint16(i+61), attacks[(i*5+1)%len(attacks)], a, a)
 	}
-	r := New()
 	f.Fuzz(func(t *testing.T, pick uint16, a, b, c string) {
 		all := samples()
 		var batch []delivery.Notification
@@ -56,15 +55,15 @@ func FuzzRender(f *testing.F) {
 			at := time.Date(2026, 11, 22, 15, 50, 0, 0, time.UTC).Add(time.Duration(i) * time.Duration(pick%3) * timedSpan / 2)
 			batch = append(batch, delivery.Notification{Robot: "team", Event: e, CreateTime: at})
 		}
-		robot := delivery.Robot{Name: "team", Keywords: []string{"Gitee", "钟楼"}}
+		robot := Options{Robot: "team", Keywords: []string{"Gitee", "钟楼"}}
 
-		m, used, err := r.Render(robot, batch[:1])
+		m, used, err := renderAs(robot, batch[:1])
 		if err != nil || used != 1 {
 			t.Fatalf("alone: used %d, error %v", used, err)
 		}
 		checkMessage(t, m, batch[:1], 1)
 
-		m, used, err = r.Render(robot, batch)
+		m, used, err = renderAs(robot, batch)
 		if err != nil || used < 1 {
 			t.Fatalf("together: used %d, error %v", used, err)
 		}
@@ -84,7 +83,7 @@ func FuzzRender(f *testing.F) {
 		}
 		checkMessage(t, m, batch[:used], headings)
 
-		if title := Title(batch[0]); !utf8.ValidString(title) || utf8.RuneCountInString(title) > 100 || strings.ContainsAny(title, "\n<@") {
+		if title := Title("zh-CN", batch[0]); !utf8.ValidString(title) || utf8.RuneCountInString(title) > 100 || strings.ContainsAny(title, "\n<@") {
 			t.Errorf("Title returned %q", title)
 		}
 	})

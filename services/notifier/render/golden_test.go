@@ -53,7 +53,7 @@ func TestEachEventReadsAsInItsGoldenFile(t *testing.T) {
 		}
 		seen[s.name] = true
 		t.Run(s.name, func(t *testing.T) {
-			m, used, err := New().Render(delivery.Robot{Name: "team"}, []delivery.Notification{asNotification(s)})
+			m, used, err := renderAs(Options{Robot: "team"}, []delivery.Notification{asNotification(s)})
 			if err != nil || used != 1 {
 				t.Fatalf("Render: used %d, error %v", used, err)
 			}
@@ -95,7 +95,7 @@ func TestDigestOfSeveralRepositoriesReadsAsInItsGoldenFile(t *testing.T) {
 
 func digestGolden(t *testing.T, name string, batch []delivery.Notification) {
 	t.Helper()
-	m, used, err := New().Render(delivery.Robot{Name: "team", Keywords: []string{"Gitee"}}, batch)
+	m, used, err := renderAs(Options{Robot: "team", Keywords: []string{"Gitee"}}, batch)
 	if err != nil || used != len(batch) {
 		t.Fatalf("Render: used %d of %d, error %v", used, len(batch), err)
 	}

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"gitee.com/belfry/belfry/pkg/dingtalk"
-	"gitee.com/belfry/belfry/services/notifier/delivery"
 )
 
 // Verdict says how a message stands with its robot's keywords, in the words of the API.
@@ -44,13 +43,13 @@ func (e *KeywordError) Error() string {
 // DingTalk documents that a message must have one of the words, and not where: so one is made to stand in
 // the title and in the text. A message that may not be mended is taken at its word, wherever a keyword
 // stands. Addresses of links are no place for one, nobody sees them.
-func withKeyword(robot delivery.Robot, m dingtalk.Message, mend bool) (dingtalk.Message, Verdict, string) {
-	if len(robot.Keywords) == 0 {
+func withKeyword(o Options, m dingtalk.Message, mend bool) (dingtalk.Message, Verdict, string) {
+	if len(o.Keywords) == 0 {
 		return m, NoneRequired, ""
 	}
 	places := keywordPlaces(m.Content)
 	most, best := -1, ""
-	for _, k := range robot.Keywords {
+	for _, k := range o.Keywords {
 		n := 0
 		for _, p := range places {
 			if strings.Contains(p, k) {
@@ -66,7 +65,7 @@ func withKeyword(robot delivery.Robot, m dingtalk.Message, mend bool) (dingtalk.
 		return m, Present, best
 	case !mend:
 		if f, ok := m.Content.(dingtalk.FeedCard); ok {
-			if k := anyTitle(f, robot.Keywords); k != "" {
+			if k := anyTitle(f, o.Keywords); k != "" {
 				return m, Present, k
 			}
 		}
@@ -158,9 +157,9 @@ func visible(text string) string {
 }
 
 // keywordRoom is how many bytes a keyword takes, encoded, if it has to be added to title and text.
-func keywordRoom(robot delivery.Robot) int {
+func keywordRoom(o Options) int {
 	room := 0
-	for _, k := range robot.Keywords {
+	for _, k := range o.Keywords {
 		room = max(room, 2*jsonLen(k)+jsonLen(titleSeparator)+jsonLen(paragraphBreak))
 	}
 	return room

@@ -59,7 +59,7 @@ func TestDirectMessagesKeepTheirTypeAndGetTheirLiteralMentions(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, used, err := New().Render(delivery.Robot{Name: "team"}, []delivery.Notification{ofMessage(tt.give)})
+			got, used, err := renderAs(Options{Robot: "team"}, []delivery.Notification{ofMessage(tt.give)})
 			if err != nil || used != 1 {
 				t.Fatalf("Render: used %d, error %v", used, err)
 			}
@@ -107,8 +107,8 @@ func TestKeywordsAreAddedFoundOrMissed(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			robot := delivery.Robot{Name: "team", Keywords: tt.keywords, RejectMissingKeyword: tt.reject}
-			in, err := New().Inspect(robot, ofMessage(tt.give))
+			robot := Options{Robot: "team", Keywords: tt.keywords, RejectMissingKeyword: tt.reject}
+			in, err := rendererOf(robot).Inspect(ofMessage(tt.give))
 			if in.Verdict != tt.verdict || in.Keyword != tt.keyword {
 				t.Errorf("verdict %s with %q, want %s with %q", in.Verdict, in.Keyword, tt.verdict, tt.keyword)
 			}
@@ -134,9 +134,9 @@ func TestKeywordsAreAddedFoundOrMissed(t *testing.T) {
 }
 
 func TestEveryEventCarriesAKeywordInTitleAndText(t *testing.T) {
-	robot := delivery.Robot{Name: "team", Keywords: []string{`告"警\`, "Gitee"}}
+	robot := Options{Robot: "team", Keywords: []string{`告"警\`, "Gitee"}}
 	for _, s := range samples() {
-		in, err := New().Inspect(robot, asNotification(s))
+		in, err := rendererOf(robot).Inspect(asNotification(s))
 		if err != nil {
 			t.Fatalf("%s: %v", s.name, err)
 		}
@@ -148,23 +148,23 @@ func TestEveryEventCarriesAKeywordInTitleAndText(t *testing.T) {
 }
 
 func TestEventsAreRefusedWithoutAKeywordWhereTheRobotWantsIt(t *testing.T) {
-	robot := delivery.Robot{Name: "team", Keywords: []string{"崩溃"}, RejectMissingKeyword: true}
+	robot := Options{Robot: "team", Keywords: []string{"崩溃"}, RejectMissingKeyword: true}
 	opened, pushed := ofEvent(issued(eventv1.Action_ACTION_OPENED, nil)), ofEvent(pushOf(1, 1))
-	if _, _, err := New().Render(robot, []delivery.Notification{opened}); err != nil {
+	if _, _, err := renderAs(robot, []delivery.Notification{opened}); err != nil {
 		t.Errorf("with the keyword in its title: %v", err)
 	}
-	if _, used, err := New().Render(robot, []delivery.Notification{pushed, opened}); used != 1 || err == nil {
+	if _, used, err := renderAs(robot, []delivery.Notification{pushed, opened}); used != 1 || err == nil {
 		t.Errorf("without: used %d, error %v", used, err)
 	}
-	if _, used, err := New().Render(robot, []delivery.Notification{opened, opened, pushed}); used != 2 || err != nil {
+	if _, used, err := renderAs(robot, []delivery.Notification{opened, opened, pushed}); used != 2 || err != nil {
 		t.Errorf("what would be refused alone: used %d, error %v, want 2 and none", used, err)
 	}
 }
 
 func TestADigestHasAKeywordAlsoWhereTheRobotRefusesMessagesWithout(t *testing.T) {
-	robot := delivery.Robot{Name: "team", Keywords: []string{"里程碑"}, RejectMissingKeyword: true}
+	robot := Options{Robot: "team", Keywords: []string{"里程碑"}, RejectMissingKeyword: true}
 	n := ofEvent(issued(eventv1.Action_ACTION_OPENED, nil)) // the word stands in the message, and not in a digest's line
-	m, used, err := New().Render(robot, []delivery.Notification{n, n})
+	m, used, err := renderAs(robot, []delivery.Notification{n, n})
 	if err != nil || used != 2 {
 		t.Fatalf("Render: used %d, error %v", used, err)
 	}
@@ -175,7 +175,7 @@ func TestADigestHasAKeywordAlsoWhereTheRobotRefusesMessagesWithout(t *testing.T)
 }
 
 func TestInspectionMeasuresTheExactBody(t *testing.T) {
-	in, err := New().Inspect(delivery.Robot{Name: "team", Keywords: []string{"Gitee"}}, ofEvent(pushOf(3, 3)))
+	in, err := rendererOf(Options{Robot: "team", Keywords: []string{"Gitee"}}).Inspect(ofEvent(pushOf(3, 3)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,10 +193,10 @@ func TestInspectionMeasuresTheExactBody(t *testing.T) {
 }
 
 func TestAMessageOverTheLimitIsRefusedWithItsSize(t *testing.T) {
-	robot := delivery.Robot{Name: "team", Keywords: []string{strings.Repeat("警", 100)}}
+	robot := Options{Robot: "team", Keywords: []string{strings.Repeat("警", 100)}}
 	// It would fit without the keyword.
 	n := ofMessage(textMessage(strings.Repeat("好", 6560)))
-	in, err := New().Inspect(robot, n)
+	in, err := rendererOf(robot).Inspect(n)
 	tooLarge, ok := errors.AsType[*TooLargeError](err)
 	if !ok || tooLarge.Robot != "team" || tooLarge.Bytes <= dingtalk.MaxBody || in.Size != tooLarge.Bytes {
 		t.Errorf("Size %d, error %v", in.Size, err)
@@ -204,10 +204,10 @@ func TestAMessageOverTheLimitIsRefusedWithItsSize(t *testing.T) {
 	if in.Message.Content == nil || len(in.Body) == 0 {
 		t.Error("the inspection does not show the message")
 	}
-	if _, used, err := New().Render(robot, []delivery.Notification{n, n}); used != 1 || err == nil {
+	if _, used, err := renderAs(robot, []delivery.Notification{n, n}); used != 1 || err == nil {
 		t.Errorf("Render: used %d, error %v", used, err)
 	}
-	if _, _, err := New().Render(delivery.Robot{Name: "team"}, []delivery.Notification{n}); err != nil {
+	if _, _, err := renderAs(Options{Robot: "team"}, []delivery.Notification{n}); err != nil {
 		t.Errorf("without the keyword: %v", err)
 	}
 }
@@ -219,14 +219,14 @@ func TestNotificationsWithoutContentAreErrors(t *testing.T) {
 		"event without subject": ofEvent(event(eventv1.Action_ACTION_OPENED)),
 		"empty text":            ofMessage(textMessage("")),
 	} {
-		if in, err := New().Inspect(delivery.Robot{Name: "team"}, n); err == nil || !strings.Contains(err.Error(), "team") {
+		if in, err := rendererOf(Options{Robot: "team"}).Inspect(n); err == nil || !strings.Contains(err.Error(), "team") {
 			t.Errorf("%s: Inspect returned %+v, %v", name, in, err)
 		}
-		if _, used, err := New().Render(delivery.Robot{Name: "team"}, []delivery.Notification{n, ofEvent(pinged())}); err == nil || used != 1 {
+		if _, used, err := renderAs(Options{Robot: "team"}, []delivery.Notification{n, ofEvent(pinged())}); err == nil || used != 1 {
 			t.Errorf("%s: Render returned %d, %v", name, used, err)
 		}
 	}
-	if _, _, err := New().Render(delivery.Robot{}, nil); err == nil {
+	if _, _, err := renderAs(Options{}, nil); err == nil {
 		t.Error("an empty batch is no error")
 	}
 }
@@ -245,11 +245,11 @@ func TestTitleIsOneShortPlainLine(t *testing.T) {
 		{ofMessage(textMessage(strings.Repeat("长", 200))), strings.Repeat("长", 99) + "…"},
 		{delivery.Notification{}, ""},
 	} {
-		if got := Title(tt.give); got != tt.want {
+		if got := Title("zh-CN", tt.give); got != tt.want {
 			t.Errorf("Title returned %q, want %q", got, tt.want)
 		}
 	}
-	if got := Title(ofMessage(textMessage(strings.Repeat("👩\u200d👩 ", 200)))); len([]rune(got)) > 100 {
+	if got := Title("zh-CN", ofMessage(textMessage(strings.Repeat("👩\u200d👩 ", 200)))); len([]rune(got)) > 100 {
 		t.Errorf("Title returned %d code points", len([]rune(got)))
 	}
 }

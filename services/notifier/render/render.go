@@ -3,6 +3,7 @@ package render
 import (
 	"errors"
 	"fmt"
+	"time"
 	"unicode/utf8"
 
 	"gitee.com/belfry/belfry/pkg/dingtalk"
@@ -21,14 +22,30 @@ const (
 	defaultLocale = "zh-CN"
 )
 
-// Renderer is the delivery.Renderer of this module. It keeps no state between calls, and its methods may be
-// called from any goroutine.
-type Renderer struct{}
+// Renderer is the delivery.Renderer of this module, for one robot. It keeps no state between calls, and its
+// methods may be called from any goroutine.
+type Renderer struct {
+	opts Options
+}
 
 var _ delivery.Renderer = (*Renderer)(nil)
 
-// New returns a Renderer that speaks zh-CN. Robots with another locale are answered in zh-CN as well.
-func New() *Renderer { return &Renderer{} }
+// New returns the Renderer of a robot. It keeps what o holds, which nobody changes from then on.
+func New(o Options) (*Renderer, error) {
+	return &Renderer{opts: o}, nil
+}
+
+// Options returns what r was made of; it is not to be changed.
+func (r *Renderer) Options() Options { return r.opts }
+
+// Calls implements delivery.Renderer.
+func (r *Renderer) Calls(n delivery.Notification) bool {
+	at := n.Message.GetMentions()
+	return at.GetAll() || len(at.GetMobiles()) > 0 || len(at.GetUserIds()) > 0
+}
+
+// Hold implements delivery.Renderer.
+func (r *Renderer) Hold([]delivery.Notification, []delivery.Told) time.Duration { return 0 }
 
 // Render makes one message of the longest prefix of batch that can be told together, and returns how many
 // notifications that is, at least 1.
@@ -45,20 +62,20 @@ func New() *Renderer { return &Renderer{} }
 //
 // An error is about the first notification alone, with used 1: a *KeywordError, a *TooLargeError, a
 // *dingtalk.MessageError, or that it holds nothing this version knows. An empty batch is an error too.
-func (r *Renderer) Render(robot delivery.Robot, batch []delivery.Notification) (m dingtalk.Message, used int, err error) {
+func (r *Renderer) Render(batch []delivery.Notification, _ []delivery.Told) (delivery.Rendering, error) {
 	if len(batch) == 0 {
-		return dingtalk.Message{}, 0, errors.New("there is nothing to render: give at least one notification")
+		return delivery.Rendering{}, errors.New("there is nothing to render: give at least one notification")
 	}
-	if n := r.foldable(robot, batch); n > 1 {
-		if m, used = r.digest(robot, batch[:n]); used > 1 {
-			return m, used, nil
+	if n := r.foldable(batch); n > 1 {
+		if m, used := r.digest(batch[:n]); used > 1 {
+			return delivery.Rendering{Message: m, Used: used}, nil
 		}
 	}
-	s, err := r.single(robot, batch[0])
+	s, err := r.single(batch[0])
 	if err != nil {
-		return dingtalk.Message{}, 1, err
+		return delivery.Rendering{Used: 1}, err
 	}
-	return s.Message, 1, nil
+	return delivery.Rendering{Message: s.Message, Used: 1}, nil
 }
 
 // Inspection is a look at the message that one notification would become.
@@ -79,8 +96,8 @@ type Inspection struct {
 // Inspect shows what n would become if it went alone. The error is why Render would refuse it; with a
 // *KeywordError and a *TooLargeError the Inspection is complete nevertheless, with other errors it is
 // empty.
-func (r *Renderer) Inspect(robot delivery.Robot, n delivery.Notification) (Inspection, error) {
-	s, err := r.single(robot, n)
+func (r *Renderer) Inspect(n delivery.Notification) (Inspection, error) {
+	s, err := r.single(n)
 	if s.Message.Content == nil {
 		return Inspection{}, err
 	}
@@ -93,47 +110,47 @@ func (r *Renderer) Inspect(robot delivery.Robot, n delivery.Notification) (Inspe
 }
 
 // single makes the message of n alone: all of the Inspection but its Body.
-func (r *Renderer) single(robot delivery.Robot, n delivery.Notification) (Inspection, error) {
+func (r *Renderer) single(n delivery.Notification) (Inspection, error) {
 	var m dingtalk.Message
 	var err error
 	switch {
 	case n.Event != nil:
-		m.Content, err = r.event(robot, n)
+		m.Content, err = r.event(n)
 	case n.Message != nil:
 		m, err = direct(n.Message)
 	default:
 		err = errors.New("the notification is empty: give it an event or a message")
 	}
 	if err != nil {
-		return Inspection{}, fmt.Errorf("robot %s: %w", robot.Name, err)
+		return Inspection{}, fmt.Errorf("robot %s: %w", r.opts.Robot, err)
 	}
 	in := Inspection{}
-	in.Message, in.Verdict, in.Keyword = withKeyword(robot, m, !robot.RejectMissingKeyword)
+	in.Message, in.Verdict, in.Keyword = withKeyword(r.opts, m, !r.opts.RejectMissingKeyword)
 
 	body, err := dingtalk.Encode(in.Message, sampleUUID)
 	in.Size = len(body)
 	if tooLarge, ok := errors.AsType[*dingtalk.SizeError](err); ok {
 		in.Size = tooLarge.Bytes
-		return in, &TooLargeError{Robot: robot.Name, Bytes: tooLarge.Bytes}
+		return in, &TooLargeError{Robot: r.opts.Robot, Bytes: tooLarge.Bytes}
 	}
 	if err != nil {
-		return Inspection{}, fmt.Errorf("robot %s: %w", robot.Name, err)
+		return Inspection{}, fmt.Errorf("robot %s: %w", r.opts.Robot, err)
 	}
 	if in.Verdict == Missing {
-		return in, &KeywordError{Robot: robot.Name, Accepted: robot.Keywords}
+		return in, &KeywordError{Robot: r.opts.Robot, Accepted: r.opts.Keywords}
 	}
 	return in, nil
 }
 
 // event makes the message of an event alone.
-func (r *Renderer) event(robot delivery.Robot, n delivery.Notification) (dingtalk.Content, error) {
-	w := wordingFor(robot.Locale)
+func (r *Renderer) event(n delivery.Notification) (dingtalk.Content, error) {
+	w := wordingFor(r.opts.Locale)
 	head, err := headline(w, n.Event, true)
 	if err != nil {
 		return nil, err
 	}
 	title := head.title()
-	d := &draft{left: maxBody - envelope - jsonLen(title) - keywordRoom(robot)}
+	d := &draft{left: maxBody - envelope - jsonLen(title) - keywordRoom(r.opts)}
 	d.paragraph("### " + head.markup(asHead))
 	details(w, n.Event, d)
 	return dingtalk.Markdown{Title: title, Text: d.b.String()}, nil
@@ -142,13 +159,13 @@ func (r *Renderer) event(robot delivery.Robot, n delivery.Notification) (dingtal
 // maxSummaryRunes is the length of what Title returns.
 const maxSummaryRunes = 100
 
-// Title says in one line of plain text, at most 100 code points and in Chinese, what n tells: for lists of
-// deliveries. It is harmless in HTML and Markdown as far as tame makes it so, and empty for a notification
+// Title says in one line of plain text, at most 100 code points and in the language of locale, what n tells:
+// for lists of deliveries. It is harmless in HTML and Markdown as far as tame makes it so, and empty for a notification
 // without content.
-func Title(n delivery.Notification) string {
+func Title(locale string, n delivery.Notification) string {
 	var s string
 	if n.Event != nil {
-		if head, err := headline(zh{}, n.Event, true); err == nil {
+		if head, err := headline(wordingFor(locale), n.Event, true); err == nil {
 			s = head.markup(asTitle)
 		} else {
 			s = nounText(n.Event.GetId())

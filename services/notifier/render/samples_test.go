@@ -7,8 +7,24 @@ import (
 
 	eventv1 "gitee.com/belfry/belfry/gen/belfry/event/v1"
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
+	"gitee.com/belfry/belfry/pkg/dingtalk"
 	"gitee.com/belfry/belfry/services/notifier/delivery"
 )
+
+// rendererOf returns the Renderer of a robot that tells things as o says.
+func rendererOf(o Options) *Renderer {
+	r, err := New(o)
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
+// renderAs makes a message of a prefix of batch as a robot of o would.
+func renderAs(o Options, batch []delivery.Notification) (m dingtalk.Message, used int, err error) {
+	got, err := rendererOf(o).Render(batch, nil)
+	return got.Message, got.Used, err
+}
 
 // The people, the repository and the events that the tests tell of.
 
