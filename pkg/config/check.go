@@ -9,8 +9,8 @@ import (
 	configv1 "gitee.com/belfry/belfry/gen/belfry/config/v1"
 )
 
-// check finds what the schema can't say.
-func (vs *violations) check(cfg *configv1.Config, parts Parts) {
+// check finds what the schema can't say. For a draft it leaves out the files that a cluster needs.
+func (vs *violations) check(cfg *configv1.Config, parts Parts, draft bool) {
 	root := path(nil)
 	gw, nt := cfg.GetGateway(), cfg.GetNotifier()
 	if parts.Gateway && gw == nil {
@@ -33,15 +33,36 @@ func (vs *violations) check(cfg *configv1.Config, parts Parts) {
 	if parts.Notifier && nt != nil && len(nt.GetRobots()) == 0 {
 		vs.add(root.field("notifier"), "robots are missing: without one the notifier can tell nobody")
 	}
+	vs.checkNames(cfg)
 	vs.checkRoutes(cfg)
 	vs.checkRobots(nt)
 	vs.checkAllowances(nt)
+	vs.checkPeople(nt)
 	vs.checkTimes(nt)
 	vs.checkAddresses(cfg)
-	vs.checkNATS(root.field("notifier").field("store").field("nats"), nt.GetStore().GetNats())
-	vs.checkNATS(root.field("gateway").field("spool").field("nats"), gw.GetSpool().GetNats())
+	if !draft {
+		vs.checkNATS(root.field("notifier").field("store").field("nats"), nt.GetStore().GetNats())
+		vs.checkNATS(root.field("gateway").field("spool").field("nats"), gw.GetSpool().GetNats())
+	}
 	if gw.GetSpool().GetNats() != nil && gw.GetSpool().GetMaxBytes() != 0 {
 		vs.add(root.field("gateway").field("spool").field("max_bytes"), "is for a spool in a folder: give nats.max_bytes instead")
+	}
+}
+
+// checkNames finds names that are given twice. The schema's own rules for that, which blame the whole list,
+// are left out: see toldBetter.
+func (vs *violations) checkNames(cfg *configv1.Config) {
+	const fix = "give each its own name"
+	gateway, notifier := path(nil).field("gateway"), path(nil).field("notifier")
+	hooks, nt := cfg.GetGateway().GetHooks(), cfg.GetNotifier()
+	robots, allowances := nt.GetRobots(), nt.GetAllowances()
+	vs.unique(gateway.field("hooks"), "name", len(hooks), func(i int) string { return hooks[i].GetName() }, "the name", fix)
+	vs.unique(notifier.field("robots"), "name", len(robots), func(i int) string { return robots[i].GetName() }, "the name", fix)
+	vs.unique(notifier.field("allowances"), "name", len(allowances), func(i int) string { return allowances[i].GetName() }, "the name", fix)
+	for i, r := range robots {
+		templates := r.GetTemplates()
+		vs.unique(notifier.field("robots").index(i).field("templates"), "kind", len(templates),
+			func(j int) string { return templates[j].GetKind() }, "the kind", "put title and text into one template")
 	}
 }
 
@@ -51,8 +72,13 @@ func (vs *violations) checkRoutes(cfg *configv1.Config) {
 		return
 	}
 	known := make(map[string]bool)
+	var names []string
 	for _, r := range cfg.GetNotifier().GetRobots() {
+		if r.GetName() == "" {
+			return // it is told of as such, and may be the one that is meant
+		}
 		known[r.GetName()] = true
+		names = append(names, r.GetName())
 	}
 	hooks := path(nil).field("gateway").field("hooks")
 	for i, h := range cfg.GetGateway().GetHooks() {
@@ -60,7 +86,7 @@ func (vs *violations) checkRoutes(cfg *configv1.Config) {
 			for k, name := range route.GetRobots() {
 				if !known[name] {
 					vs.add(hooks.index(i).field("routes").index(j).field("robots").index(k),
-						"there is no robot %q under notifier.robots", name)
+						"there is no robot %q under notifier.robots; there are: %s", name, few(nearest(names, name)))
 				}
 			}
 		}

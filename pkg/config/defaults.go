@@ -17,6 +17,7 @@ const (
 	defaultDay          = 24 * time.Hour // of dedup_window and of max_age
 	defaultRetention    = 30 * 24 * time.Hour
 	defaultMaxWait      = 30 * time.Minute
+	defaultFoldWait     = 3 * time.Second
 )
 
 // fillDefaults puts in place what the file leaves out of the parts that it has.
@@ -85,8 +86,44 @@ func fillNotifier(nt *configv1.Notifier) {
 		}
 	}
 	for _, r := range nt.GetRobots() {
-		orDefault(&r.MissingKeyword, "APPEND")
-		orDefault(&r.Locale, "zh-CN")
+		fillRobot(r)
+	}
+}
+
+// zones are the time zones of the locales.
+var zones = map[string]string{"zh-CN": "Asia/Shanghai", "en": "Asia/Shanghai", "ru": "Europe/Moscow"}
+
+func fillRobot(r *configv1.Robot) {
+	orDefault(&r.MissingKeyword, "APPEND")
+	orDefault(&r.Locale, "zh-CN")
+	orDefault(&r.TimeZone, zones[r.GetLocale()])
+	orDefault(&r.Shape, "MARKDOWN")
+	orDefault(&r.Links, "DINGTALK")
+	if r.Mentions == nil {
+		r.Mentions = &configv1.MentionRules{}
+	}
+	orTrue(&r.Mentions.Names)
+	for _, roles := range roleLists(r.Mentions) {
+		if len(*roles.list) == 0 {
+			*roles.list = roles.usual
+		}
+	}
+	if r.Folding == nil {
+		r.Folding = &configv1.Folding{}
+	}
+	orTrue(&r.Folding.MergePushes)
+	orTrue(&r.Folding.MergedBranches)
+	orTrue(&r.Folding.Companions)
+	orTrue(&r.Folding.Updates)
+	if r.Folding.Wait == nil {
+		r.Folding.Wait = durationpb.New(defaultFoldWait)
+	}
+}
+
+// orTrue makes what is absent true.
+func orTrue(v **bool) {
+	if *v == nil {
+		*v = new(true)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	configv1 "gitee.com/belfry/belfry/gen/belfry/config/v1"
 	"gitee.com/belfry/belfry/pkg/dingtalk"
@@ -14,7 +15,7 @@ import (
 var dingtalkHosts = []string{"oapi.dingtalk.com", "oapi.dingtalk.io"}
 
 // checkRobots finds webhooks that can't work, that lead elsewhere than to DingTalk, or that stand in the file
-// more than once.
+// more than once, and settings that contradict themselves.
 func (vs *violations) checkRobots(nt *configv1.Notifier) {
 	robots := path(nil).field("notifier").field("robots")
 	first := make(map[string]string)
@@ -23,6 +24,13 @@ func (vs *violations) checkRobots(nt *configv1.Notifier) {
 		vs.checkWebhook(nt, at, r, r.GetName(), first)
 		for j, m := range r.GetMore() {
 			vs.checkWebhook(nt, at.field("more").index(j), m, fmt.Sprintf("%s (more[%d])", r.GetName(), j), first)
+		}
+		vs.checkZone(at.field("time_zone"), r.GetTimeZone())
+		vs.checkMentions(at.field("mentions"), r.GetMentions())
+		vs.checkQuiet(at.field("quiet"), r.GetQuiet(), nt)
+		age := nt.GetMaxAge().AsDuration()
+		if wait := r.GetFolding().GetWait().AsDuration(); age >= time.Minute && wait >= age { // a shorter one is told of as such
+			vs.add(at.field("folding").field("wait"), "is not below notifier.max_age: what waits would become too old to be told")
 		}
 	}
 }

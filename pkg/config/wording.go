@@ -20,6 +20,16 @@ func reword(v *protovalidate.Violation) {
 	}
 }
 
+// toldBetter reports whether v is of a rule of the schema that this package checks itself, with a better
+// place.
+func toldBetter(v *protovalidate.Violation) bool {
+	switch v.Proto.GetRuleId() {
+	case "hooks.unique", "robots.unique", "allowances.unique", "people.unique", "templates.unique":
+		return true
+	}
+	return false
+}
+
 // wording returns the sentence for v; "" where v tells well what it wants.
 func wording(v *protovalidate.Violation) string {
 	var field string
@@ -39,6 +49,10 @@ func wording(v *protovalidate.Violation) string {
 			return serversFault(v.FieldValue.String())
 		case "allowed_webhook_hosts":
 			return "give the host alone, without https://, port and path"
+		case "mobile":
+			return "give the number with its digits alone, such as 13800000000, or with its country, such as +86-13800000000"
+		case "user_id":
+			return "give the user id as DingTalk's address book shows it: letters, digits and _.@-"
 		}
 		return nameForm
 	case "string.min_len":
@@ -48,7 +62,7 @@ func wording(v *protovalidate.Violation) string {
 	case "repeated.min_items":
 		return "is empty: name at least one"
 	case "repeated.max_items":
-		return fmt.Sprintf("holds more than %v", v.RuleValue)
+		return fmt.Sprintf("holds more than %v: remove some", v.RuleValue)
 	case "repeated.unique":
 		return "the same stands here twice"
 	case "string.in", "int32.in":
@@ -89,15 +103,22 @@ func inHours(s string) string {
 var ruleID = regexp.MustCompile(` \([a-z0-9_.]+\)$`)
 
 var (
-	strangeKey = regexp.MustCompile(`^unknown field "[^"]*[^a-z_"][^"]*",`)
+	unknownKey = regexp.MustCompile(`^unknown field "([^"]*)"`)
+	keyLike    = regexp.MustCompile(`^[a-z_]{1,40}$`)
 	gotValue   = regexp.MustCompile(`^(expected .*), got .*$`)
 )
 
-// readable makes a sentence of protoyaml's, without what may be a secret: a value, or a key that looks like
-// no key of ours and may be a value that slipped to its place.
-func readable(msg string) string {
+// readable makes a sentence of protoyaml's about what stands at path, without what may be a secret: a value, or a
+// key that looks like no key of ours and may be a value that slipped to its place.
+func readable(path, msg string) string {
 	msg = strings.TrimPrefix(ruleID.ReplaceAllString(msg, ""), ": ")
-	msg = strangeKey.ReplaceAllString(msg, "unknown field,")
+	if m := unknownKey.FindStringSubmatch(msg); m != nil {
+		keys := few(nearest(keysAt(path), m[1]))
+		if keyLike.MatchString(m[1]) {
+			return fmt.Sprintf("there is no key %q here; there are: %s", m[1], keys)
+		}
+		return "there is no such key here; there are: " + keys
+	}
 	msg = gotValue.ReplaceAllString(msg, "$1")
 	for _, w := range plainWords {
 		if strings.HasPrefix(msg, w.prefix) {
@@ -112,7 +133,7 @@ var plainWords = []struct{ prefix, sentence string }{
 	{"invalid integer", "is no whole number; bytes may have a unit, such as 20Gi"},
 	{"expected bool", "give true or false"},
 	{"expected fields for", "keys with values belong here, not a single value or a list"},
-	{"expected sequence", "a list belongs here: begin each entry with a dash"},
+	{"expected sequence", "a list belongs here: write [a, b], or begin each entry with a dash"},
 	{"expected scalar", "a single value belongs here"},
 	{"field signature is already set", "give signature or password, not both"},
 	{"field password is already set", "give signature or password, not both"},

@@ -49,6 +49,9 @@ func TestActionsOfPullRequests(t *testing.T) {
 	}{
 		{`"open"`, `null`, "open", eventv1.Action_ACTION_OPENED, ""},
 		{`"open"`, `"open"`, "open", eventv1.Action_ACTION_OPENED, ""},
+		{`"open"`, `"assign"`, "open", eventv1.Action_ACTION_ASSIGNED, "assign"},
+		{`"Open"`, `"Test"`, "open", eventv1.Action_ACTION_TESTER_ASSIGNED, "Test"},
+		{`"open"`, `"label"`, "open", eventv1.Action_ACTION_OPENED, "label"},
 		{`null`, `null`, "open", eventv1.Action_ACTION_OPENED, ""},
 		{`null`, `null`, "merged", eventv1.Action_ACTION_MERGED, ""},
 		{`null`, `null`, "closed", eventv1.Action_ACTION_CLOSED, ""},

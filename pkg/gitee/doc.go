@@ -9,6 +9,8 @@
 //   - a [MalformedError]: the sender is authentic, its body is no Gitee event; answer 400;
 //   - an [IgnoredError]: a genuine delivery that says nothing worth telling; answer 200.
 //
+// Whoever has a body at hand and wants to know what Parse would make of it, gives it to [Read].
+//
 // All five hooks are read (push, tag push, issue, pull request, comment), under both spellings of the
 // event header. What Gitee sends as null, leaves out, or writes now as a string and now as a number is
 // taken as it comes: a field of an unexpected type counts as absent, and an event is refused only where

@@ -96,6 +96,8 @@ func TestDifferentEventsHaveDifferentIDs(t *testing.T) {
 			barePull, with(barePull, `"action":"merge"`), with(barePull, `"action":"close"`), strings.Replace(barePull, `"id":6`, `"id":7`, 1), strings.Replace(barePull, `"id":6,`, "", 1),
 			pull(""), pull(`,"state":"open"`), pull(`,"title":"u"`), pull(`,"body":"b"`), pull(`,"labels":[{"name":"l"}]`), pull(`,"assignees":[{"login":"a"}]`), pull(`,"testers":[{"login":"a"}]`),
 			pull(`,"head":{"sha":"1"}`), pull(`,"base":{"ref":"1"}`), pull(`,"head":{"ref":"1"}`), pull(updated), with(pull(""), `"sender":{"login":"a"}`), with(pull(""), `"action_desc":"update_label"`),
+			with(pull(""), `"action":"open"`), with(pull(""), `"action":"open","action_desc":"assign"`), with(pull(""), `"action":"open","action_desc":"test"`),
+			with(pull(""), `"action":"assign"`), with(pull(""), `"action":"assign","action_desc":"assign"`), with(pull(""), `"action":"test"`),
 			strings.Replace(pull(""), "update", "approved", 1), strings.Replace(pull(""), "update", "tested", 1), with(strings.Replace(pull(""), "update", "approved", 1), `"sender":{"login":"b"}`),
 		}},
 		"comments": {noteHook, []string{

@@ -169,8 +169,6 @@ func TestWhatHasNoPlaceInAnEventIsIgnoredAndSaysWhy(t *testing.T) {
 	for _, tt := range []struct{ name, event, body, why string }{
 		{"unknown webhook", "Pipeline Hook", `{"hook_name":"pipeline_hooks"}`, `"Pipeline Hook"`},
 		{"unknown webhook by its body", "", `{"hook_name":"repo_hooks"}`, `"repo_hooks"`},
-		{"companion of a new pull request: test", pullHook, with(barePull, `"action":"open","action_desc":"test"`), "opening of a pull request"},
-		{"companion of a new pull request: assign", pullHook, with(barePull, `"action":"open","action_desc":"assign"`), "opening of a pull request"},
 		{"ref of neither branch nor tag", pushHook, strings.Replace(barePush, "heads/main", "pull/3/head", 1), "neither a branch nor a tag"},
 		{"unknown action on a comment", noteHook, with(bareNote, `"action":"pinned"`), `"pinned"`},
 	} {

@@ -50,12 +50,8 @@ func (d *delivery) pull() (*eventv1.Event, error) {
 	}
 
 	repository := repositoryOf(d.Repository, d.Project, d.TargetRepo.v.Repository, d.TargetRepo.v.Project, w.Base.v.Repo)
-	host := word(d.Action)
-	if detail := word(d.ActionDesc); host == "open" && (detail == "test" || detail == "assign") {
-		return nil, ignored("it accompanies the opening of a pull request, of which Gitee tells on its own")
-	}
 	e := &eventv1.Event{
-		Action:           pullAction(host, pr.State),
+		Action:           pullAction(word(d.Action), word(d.ActionDesc), pr.State),
 		Repository:       repository.repository(),
 		Sender:           firstUser(d.Sender, d.UpdatedBy, w.UpdatedBy),
 		HostAction:       line(d.Action, maxWord),
@@ -97,10 +93,15 @@ func (d *delivery) pull() (*eventv1.Event, error) {
 }
 
 // pullAction finds what happened to a pull request. Real deliveries always name an action; Gitee's
-// manual shows one that does not, and there the state tells.
-func pullAction(host, state string) eventv1.Action {
-	if host == "" {
+// manual shows one that does not, and there the state tells. With a new pull request that has reviewers or
+// testers Gitee sends two more deliveries with the action "open", which only the detail tells apart (known
+// from the code of bkdevops-projects/devops-scm).
+func pullAction(host, detail, state string) eventv1.Action {
+	switch {
+	case host == "":
 		host = map[string]string{"merged": "merge", "closed": "close"}[state]
+	case host == "open" && (detail == "assign" || detail == "test"):
+		host = detail
 	}
 	switch host {
 	case "open", "":

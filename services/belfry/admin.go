@@ -58,7 +58,8 @@ func (p *process) errorLog(name string) *log.Logger {
 	return l
 }
 
-// readyz answers 200 when everything can be accepted, and otherwise 503 with the reasons.
+// readyz answers 200 when everything can be accepted, and otherwise 503 with the reasons. What p.note says is
+// in the body of either.
 func (p *process) readyz(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
@@ -71,7 +72,7 @@ func (p *process) readyz(w http.ResponseWriter, r *http.Request) {
 		reasons = append(reasons, "the process is starting")
 	}
 	p.mu.Lock()
-	checks := p.checks
+	checks, note := p.checks, p.note
 	p.mu.Unlock()
 	for _, c := range checks {
 		if err := c.err(ctx); err != nil {
@@ -79,10 +80,13 @@ func (p *process) readyz(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if len(reasons) == 0 {
-		fmt.Fprintln(w, "ok")
-		return
+		reasons = []string{"ok"}
+	} else {
+		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	w.WriteHeader(http.StatusServiceUnavailable)
+	if note != nil && note() != "" {
+		reasons = append(reasons, note())
+	}
 	for _, reason := range reasons {
 		fmt.Fprintln(w, reason)
 	}

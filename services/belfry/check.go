@@ -24,7 +24,11 @@ type checkCmd struct{ configFlag }
 // Run checks whatever parts the file has, as the command that runs these parts would. What it prints beyond
 // faults are warnings, which don't change the exit code.
 func (c *checkCmd) Run(e *env) error {
-	cfg, err := load(c.Config, config.Parts{})
+	src, err := read(c.Config)
+	if err != nil {
+		return err
+	}
+	cfg, err := src.Config(config.Parts{}, checks()...)
 	if err != nil {
 		return err
 	}
@@ -39,16 +43,31 @@ func (c *checkCmd) Run(e *env) error {
 	case !parts.Gateway:
 		command = "notifier"
 	}
-	if cfg, err = load(c.Config, parts); err != nil {
+	if cfg, err = src.Config(parts); err != nil {
 		return err
 	}
-	fmt.Fprintf(e.stdout, "%s is good for belfry %s: %s, %s\n", c.Config, command,
-		count(len(cfg.GetGateway().GetHooks()), "hook"), count(len(cfg.GetNotifier().GetRobots()), "robot"))
-	if parts.Notifier {
-		warnOfAllowances(e.stdout, cfg.GetNotifier())
-		warnOfRemoved(e.ctx, e.stdout, cfg.GetNotifier())
-	}
+	hooks, robots := cfg.GetGateway().GetHooks(), cfg.GetNotifier().GetRobots()
+	fmt.Fprintf(e.stdout, "%s is good for belfry %s: %s, %s\n", c.Config, command, count(len(hooks), "hook"), count(len(robots), "robot"))
+	warn(e, src, cfg)
 	return nil
+}
+
+// warn writes what is odd about a configuration that is good.
+func warn(e *env, src *config.Source, cfg *configv1.Config) {
+	hooks, nt := cfg.GetGateway().GetHooks(), cfg.GetNotifier()
+	warnOfOddities(e.stdout, src, cfg)
+	warnOfSharedSecrets(e.stdout, hooks)
+	events := samples()
+	var told *routed
+	if len(hooks) > 0 {
+		told = route(hooks, events)
+		noteUntold(e.stdout, hooks, told)
+	}
+	if nt != nil {
+		warnOfKeywords(e.stdout, nt, events, told)
+		warnOfAllowances(e.stdout, nt)
+		warnOfRemoved(e.ctx, e.stdout, nt)
+	}
 }
 
 func count(n int, noun string) string {

@@ -22,8 +22,13 @@ type called struct {
 
 // call does what the command with args does, but for the exit. The end of ctx stands for a signal.
 func call(ctx context.Context, args ...string) called {
+	return callWith(ctx, "", args...)
+}
+
+// callWith is call with something on the standard input.
+func callWith(ctx context.Context, stdin string, args ...string) called {
 	var stdout, stderr bytes.Buffer
-	code := report(&stderr, run(ctx, args, &stdout, &stderr))
+	code := report(&stderr, run(ctx, args, strings.NewReader(stdin), &stdout, &stderr))
 	return called{code, stdout.String(), stderr.String()}
 }
 
@@ -76,10 +81,11 @@ func TestWithoutACommandHelpIsShownAndTheCallIsWrong(t *testing.T) {
 
 func TestHelpNamesCommandsFlagsAndDefaults(t *testing.T) {
 	for args, wants := range map[string][]string{
-		"--help":         {"demo", "run", "gateway", "notifier", "check", "init", "migrate", "--log-level=LEVEL"},
+		"--help":         {"demo", "run", "gateway", "notifier", "check", "explain", "init", "migrate", "--log-level=LEVEL"},
 		"run --help":     {"-c, --config=FILE", "(default: belfry.yaml)", "(default: info)"},
 		"init --help":    {"-o, --out=FILE", "must not exist"},
 		"demo --help":    {"--listen=ADDRESS"},
+		"explain --help": {"--hook=NAME", "--event-header=WEBHOOK", "--ping", "--all-locales", "--json", "<file>", "no network is used"},
 		"migrate --help": {"--from=FILE", "--to=FILE", "All notifiers of both must be stopped", "The source stays as it is"},
 	} {
 		got := call(t.Context(), strings.Fields(args)...)
@@ -205,7 +211,7 @@ func TestCheckPrintsEveryFaultWithItsPlaceAndNoSecret(t *testing.T) {
   hooks:
     - name: Payments
       signature: {secret: hush-hush}
-      routes: [{robots: [nobody], when: "true"}]
+      routes: [{robots: [nobody], when: "kind == 'pull-request'"}]
 notifier:
   robots:
     - {name: team, webhook: "https://oapi.dingtalk.com/robot/send?access_token=hush-hush", locale: de}
@@ -216,7 +222,7 @@ notifier:
 		t.Errorf("code %d, stdout %q", got.code, got.stdout)
 	}
 	lines := strings.Split(strings.TrimSuffix(got.stderr, "\n"), "\n")
-	places := []string{":2:11: ", ":4:13: ", ":6:26: ", ":6:41: ", ":9:5: ", ":9:100: ", ":10:29: "}
+	places := []string{":2:11: ", ":4:13: ", ":6:26: ", ":6:50: ", ":9:100: ", ":10:14: ", ":10:29: "}
 	if len(lines) != len(places) {
 		t.Errorf("%d lines, want %d", len(lines), len(places))
 	}

@@ -6,11 +6,18 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/signal"
+	"syscall"
+	"time"
 
 	"go.uber.org/zap"
 
 	configv1 "gitee.com/belfry/belfry/gen/belfry/config/v1"
+	eventv1 "gitee.com/belfry/belfry/gen/belfry/event/v1"
 	"gitee.com/belfry/belfry/pkg/config"
+	"gitee.com/belfry/belfry/pkg/gitee/giteetest"
+	"gitee.com/belfry/belfry/services/gateway"
+	"gitee.com/belfry/belfry/services/notifier"
 )
 
 type configFlag struct {
@@ -37,12 +44,23 @@ func (c *notifierCmd) Run(e *env) error {
 
 // serve runs the parts that the command is for until a signal comes or one of them fails.
 func serve(e *env, file string, parts config.Parts) error {
-	cfg, err := load(file, parts)
+	// From here on SIGHUP does not end the process; one that comes before all is open is kept for then.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	src, err := read(file)
 	if err != nil {
 		return err
 	}
+	r := &reloader{path: file, parts: parts, checks: checks(), hangups: hangups, seen: src.Sum()}
+	if r.current, err = src.Config(parts, r.checks...); err != nil {
+		return err
+	}
 	p := newProcess(e.log)
-	if err := p.start(e.ctx, cfg, parts); err != nil {
+	if err = p.start(e.ctx, r.current, parts); err == nil {
+		err = p.followConfig(r)
+	}
+	if err != nil {
 		if e.ctx.Err() != nil {
 			return p.stop() // told to stop before it had started
 		}
@@ -51,6 +69,14 @@ func serve(e *env, file string, parts config.Parts) error {
 	e.log.Info("ready", p.addresses()...)
 	return attend(e, p)
 }
+
+// checks are what the services find wrong with a configuration.
+func checks() []config.Check {
+	return []config.Check{gateway.Check, notifier.Check(samples)}
+}
+
+// samples are events of every kind and action.
+func samples() []*eventv1.Event { return giteetest.Events(time.Now()) }
 
 // attend waits until p is told to stop or one of its parts fails, and stops it.
 func attend(e *env, p *process) error {
@@ -65,12 +91,21 @@ func attend(e *env, p *process) error {
 	return err
 }
 
-// load is config.Load with a word for those who have no configuration yet.
-func load(file string, parts config.Parts) (*configv1.Config, error) {
+// read is config.Read with a word for those who have no configuration yet.
+func read(file string) (*config.Source, error) {
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no configuration %s: name one that is there, or let `belfry init` write one", file)
 	}
-	return config.Load(file, parts)
+	return config.Read(file)
+}
+
+// load is config.Load with a word for those who have no configuration yet.
+func load(file string, parts config.Parts, checks ...config.Check) (*configv1.Config, error) {
+	src, err := read(file)
+	if err != nil {
+		return nil, err
+	}
+	return src.Config(parts, checks...)
 }
 
 type initCmd struct {

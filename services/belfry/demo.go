@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -44,12 +42,26 @@ notifier:
   http: {listen: "127.0.0.1:0"}
   store: {embedded: {dir: %[2]q}}
   allowed_webhook_hosts: [127.0.0.1]
+  people:
+    - {gitee: zhangwei, user_id: "0142"}
+    - {gitee: anna-p, user_id: "0187"}
+    - {gitee: liam, user_id: "0203"}
+    - {gitee: lina, user_id: "0266"}
   robots:
     - name: demo
       webhook: %[4]q
       secret: %[5]q
       keywords: [Gitee]
+    - name: demo-card   # for looking only: no route leads to it
+      webhook: %[6]q
+      secret: %[5]q
+      keywords: [Gitee]
+      shape: ACTION_CARD
 `
+
+// demoNames are the names of the group's members by the user ids of the configuration: who they are in the
+// samples' story.
+var demoNames = map[string]string{"0142": "张伟", "0187": "Анна Петрова", "0203": "Liam O'Brien", "0266": "李娜"}
 
 // Run starts the simulator, both services with the store in a temporary folder, and the page; sends a
 // webhook of every trigger through the door; and goes on until a signal comes.
@@ -64,12 +76,20 @@ func (c *demoCmd) Run(e *env) (err error) {
 
 	sim := dingtalktest.NewServer()
 	defer sim.Close()
-	token, robotSecret, hookSecret := random(), "SEC"+random(), random()
-	sim.AddRobot(dingtalktest.RobotConfig{Token: token, Secret: robotSecret, Keywords: []string{"Gitee"}, Group: "支付项目组"})
+	token, cardToken, robotSecret, hookSecret := random(), random(), "SEC"+random(), random()
+	var members []dingtalktest.Member
+	for id := range demoNames {
+		members = append(members, dingtalktest.Member{UserID: id})
+	}
+	for _, t := range []string{token, cardToken} {
+		sim.AddRobot(dingtalktest.RobotConfig{
+			Token: t, Secret: robotSecret, Keywords: []string{"Gitee"}, Group: "支付项目组", Members: members,
+		})
+	}
 
 	parts := config.Parts{Gateway: true, Notifier: true}
 	cfg, err := config.Parse("demo", fmt.Appendf(nil, demoConfig,
-		filepath.Join(dir, "gateway"), filepath.Join(dir, "notifier"), hookSecret, sim.Webhook(token), robotSecret), parts)
+		filepath.Join(dir, "gateway"), filepath.Join(dir, "notifier"), hookSecret, sim.Webhook(token), robotSecret, sim.Webhook(cardToken)), parts)
 	if err != nil {
 		return err
 	}
@@ -91,8 +111,10 @@ func (c *demoCmd) Run(e *env) (err error) {
 	secret := gitee.Signature(hookSecret)
 	door := "http://" + p.door + "/hooks/demo"
 	curl := func() string { return curlLine(door, secret, time.Now()) }
+	client := notifierv1.NewNotifierServiceClient(p.notifier)
 	page := demo.NewPage(demo.Options{
-		Server: sim, Token: token, Recorder: recorder, Causes: causes(notifierv1.NewNotifierServiceClient(p.notifier)),
+		Server: sim, Token: token, Recorder: recorder, Causes: causes(client),
+		Preview: preview(client), Samples: giteetest.All(time.Now()), Names: demoNames,
 		GroupName: "支付项目组", RobotName: "Gitee 机器人", Members: 12, Curl: curl,
 	})
 	srv := &http.Server{Handler: page.Handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
@@ -106,16 +128,21 @@ func (c *demoCmd) Run(e *env) (err error) {
   HTTP API      http://%s/v1/robots
   gRPC API      %s
 
+Paste a body of your own, and see its message in all languages:  http://%[1]s/#look
+
 Send another event (good for an hour and for one message; the page has a fresh one):
 
-%s
+%[5]s
 
 A webhook of every trigger comes in now. Ten go out at once; after that Belfry spreads the
 calls, so that DingTalk's 20 a minute are never overrun.
 
 `, ln.Addr(), door, p.http, p.grpc, curl())
 	p.Go("story", func(ctx context.Context) error {
-		tell(ctx, e.stdout, door, secret, sim, token)
+		t := teller{out: e.stdout, door: door, secret: secret, notifier: client, messages: func() int { return len(sim.MessagesOf(token)) }}
+		t.tell(ctx)
+		fmt.Fprintf(e.stdout, "\nThat was every trigger: %d messages in the group, DingTalk throttled %d times. Ctrl-C ends the demo.\n",
+			t.messages(), sim.Throttled())
 		<-ctx.Done()
 		return nil
 	})
@@ -138,85 +165,6 @@ func random() string {
 	b := make([]byte, 32)
 	_, _ = rand.Read(b) // never fails
 	return hex.EncodeToString(b)
-}
-
-// causes asks the notifier in which message a delivery went.
-func causes(client notifierv1.NotifierServiceClient) func(ctx context.Context, name string) (string, bool) {
-	return func(ctx context.Context, name string) (string, bool) {
-		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-		defer cancel()
-		resp, err := client.GetDelivery(ctx, &notifierv1.GetDeliveryRequest{Name: name})
-		uuid := resp.GetDelivery().GetMessage().GetUuid()
-		return uuid, err == nil && uuid != ""
-	}
-}
-
-// tell sends a webhook of every trigger, each when the group has seen the one before, so that each gets a
-// message of its own.
-func tell(ctx context.Context, out io.Writer, door string, secret gitee.Secret, sim *dingtalktest.Server, token string) {
-	client := &http.Client{Timeout: 10 * time.Second}
-	defer client.CloseIdleConnections()
-	for i, d := range giteetest.All(time.Now()) {
-		seen := len(sim.MessagesOf(token))
-		answer, status, err := post(ctx, client, door, secret, d)
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil {
-			fmt.Fprintf(out, "%3d  %-28s %v\n", i+1, d.Name, err)
-			continue
-		}
-		note := d.Title
-		if answer.Ignored != "" {
-			note += " (nothing to tell: " + answer.Ignored + ")"
-		}
-		fmt.Fprintf(out, "%3d  %-28s %d  %s\n", i+1, d.Name, status, note)
-		timeout := time.NewTimer(2 * time.Minute)
-		for len(answer.Deliveries) > 0 && len(sim.MessagesOf(token)) <= seen {
-			changed := sim.Changed()
-			if len(sim.MessagesOf(token)) > seen {
-				break
-			}
-			select {
-			case <-changed:
-				continue
-			case <-timeout.C:
-				fmt.Fprintf(out, "     %s has not reached the group within two minutes\n", d.Name)
-			case <-ctx.Done():
-			}
-			break
-		}
-		timeout.Stop()
-		if ctx.Err() != nil {
-			return
-		}
-	}
-	fmt.Fprintf(out, "\nThat was every trigger: %d messages in the group, DingTalk throttled %d times. Ctrl-C ends the demo.\n",
-		len(sim.MessagesOf(token)), sim.Throttled())
-}
-
-// doorAnswer is what the demo reads of the door's answer.
-type doorAnswer struct {
-	Ignored    string   `json:"ignored"`
-	Deliveries []string `json:"deliveries"`
-}
-
-func post(ctx context.Context, client *http.Client, door string, secret gitee.Secret, d giteetest.Delivery) (doorAnswer, int, error) {
-	var answer doorAnswer
-	req, err := giteetest.NewRequest(ctx, door, secret, d, time.Now())
-	if err != nil {
-		return answer, 0, err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return answer, 0, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-	if err == nil {
-		err = json.Unmarshal(body, &answer)
-	}
-	return answer, resp.StatusCode, err
 }
 
 // curlBody is a comment with as little around it as the door takes.

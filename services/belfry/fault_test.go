@@ -172,6 +172,8 @@ type actor struct {
 	prepare func(*exec.Cmd)
 	*child
 	ready logged // of the present life
+	// outcomes are those of the configurations that it was given; see reloaded.
+	outcomes map[string]int
 }
 
 // actor makes a process of the command; it is started with start.

@@ -37,6 +37,7 @@ func (p *process) startGateway(ctx context.Context, cfg *configv1.Gateway) error
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
+	p.prepares = append(p.prepares, func(cfg *configv1.Config) (func(), error) { return gw.Prepare(cfg.GetGateway()) })
 	p.addCheck("gateway", func(context.Context) error { return gw.Ready() })
 	p.Go("spool", gw.Run)
 	handler := gw.Handler()

@@ -9,9 +9,9 @@ import (
 
 const module = "gitee.com/belfry/belfry/"
 
-// rules say which of our packages a package may import, by prefix and without the module's path. A
+// importRules say which of our packages a package may import, by prefix and without the module's path. A
 // package that no rule names may import any.
-var rules = []struct {
+var importRules = []struct {
 	pkg, may string
 	why      string
 }{
@@ -51,7 +51,7 @@ func TestImportRules(t *testing.T) {
 			}
 			seen++
 			imported = strings.TrimPrefix(imported, module)
-			for _, r := range rules {
+			for _, r := range importRules {
 				if pkg != strings.TrimSuffix(r.pkg, "/") && !strings.HasPrefix(pkg, strings.TrimSuffix(r.pkg, "/")+"/") {
 					continue
 				}

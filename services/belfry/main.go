@@ -5,11 +5,14 @@
 //	belfry gateway  -c belfry.yaml   the gateway alone: receives Gitee's webhooks
 //	belfry notifier -c belfry.yaml   the notifier alone: owns DingTalk
 //	belfry check    -c belfry.yaml   says everything that is wrong with a configuration
+//	belfry explain  -c belfry.yaml --hook NAME FILE.json
+//	                                 says what would become of a webhook: its event, routes and messages
 //	belfry init                      writes a commented belfry.yaml
 //	belfry migrate --from a.yaml --to b.yaml
 //	                                 copies the journal to another store, such as a NATS cluster
 //
-// SIGINT and SIGTERM stop it in order, within ten seconds; a second one stops it at once. It exits with 0
+// SIGHUP has run, gateway and notifier read their configuration again, as they do by themselves when the file
+// changes. SIGINT and SIGTERM stop it in order, within ten seconds; a second one stops it at once. It exits with 0
 // when it was told to stop, with 1 when it can't do its work, and with 2 when it was called wrongly, also
 // without a command.
 package main
@@ -27,6 +30,8 @@ import (
 	"github.com/alecthomas/kong"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zapgrpc"
+	"google.golang.org/grpc/grpclog"
 
 	"gitee.com/belfry/belfry/pkg/config"
 )
@@ -39,6 +44,7 @@ type cli struct {
 	Gateway  gatewayCmd  `cmd:"" help:"Run the gateway, which receives Gitee's webhooks."`
 	Notifier notifierCmd `cmd:"" help:"Run the notifier, which owns DingTalk."`
 	Check    checkCmd    `cmd:"" help:"Say everything that is wrong with a configuration."`
+	Explain  explainCmd  `cmd:"" help:"Say what would become of a webhook: its event, routes and messages."`
 	Init     initCmd     `cmd:"" help:"Write a commented belfry.yaml."`
 	Migrate  migrateCmd  `cmd:"" help:"Copy the notifier's journal to another store."`
 }
@@ -47,6 +53,7 @@ type cli struct {
 type env struct {
 	ctx    context.Context
 	log    *zap.Logger
+	stdin  io.Reader
 	stdout io.Writer
 }
 
@@ -54,10 +61,12 @@ type env struct {
 type usageError struct{ error }
 
 func main() {
+	// gRPC has one log for the process, and wants it set before anything else of it is used.
+	grpclog.SetLoggerV2(zapgrpc.NewLogger(newLogger(os.Stderr, "error").Named("grpc")))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// Once the first signal is there the second one finds the default again, which ends the process.
 	context.AfterFunc(ctx, stop)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(report(os.Stderr, err))
 }
@@ -82,7 +91,7 @@ func report(w io.Writer, err error) int {
 }
 
 // run is main without the process around it.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	var c cli
 	helped := false
 	parser, err := kong.New(&c,
@@ -112,7 +121,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	log := newLogger(stderr, c.LogLevel)
 	defer func() { _ = log.Sync() }()
-	return parsed.Run(&env{ctx: ctx, log: log, stdout: stdout})
+	return parsed.Run(&env{ctx: ctx, log: log, stdin: stdin, stdout: stdout})
 }
 
 // newLogger logs to w: for people where that is a terminal, and otherwise as JSON.

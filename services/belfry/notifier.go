@@ -43,6 +43,7 @@ func (p *process) startNotifier(ctx context.Context, cfg *configv1.Notifier) err
 	if err != nil {
 		return errors.Join(err, closeListeners())
 	}
+	p.prepares = append(p.prepares, func(cfg *configv1.Config) (func(), error) { return svc.Prepare(cfg.GetNotifier()) })
 	p.addCheck("notifier", svc.Ready)
 	p.Go("delivery", svc.Run)
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,10 @@ type process struct {
 
 	mu     sync.Mutex
 	checks []check
+	// note, if set, is something about the process that does not keep it from being ready; empty for nothing.
+	note func() string
+	// prepares has one for each service, in the order of their start.
+	prepares []prepare
 
 	// wrapDoor, if set before start, stands in front of the gateway's door.
 	wrapDoor func(http.Handler) http.Handler
@@ -67,6 +72,43 @@ func (p *process) start(ctx context.Context, cfg *configv1.Config, parts config.
 		}
 	}
 	p.running.Store(true)
+	return nil
+}
+
+// prepare prepares all services for cfg. What one of them can't take, none takes. The gateway's part is put
+// in force before the notifier's: then no event goes to a robot that the notifier has just forgotten, while
+// one for a robot that it is just about to know waits in the spool for a moment.
+func (p *process) prepare(cfg *configv1.Config) (commit func(), err error) {
+	var commits []func()
+	for _, prepare := range p.prepares {
+		commit, err := prepare(cfg)
+		if err != nil {
+			return nil, err
+		}
+		commits = append(commits, commit)
+	}
+	return func() {
+		for _, commit := range slices.Backward(commits) {
+			commit()
+		}
+	}, nil
+}
+
+// followConfig has r take up changes of the file for as long as the process runs.
+func (p *process) followConfig(r *reloader) error {
+	var err error
+	if r.metrics, err = newReloadMetrics(p.metrics); err != nil {
+		return err
+	}
+	recheck := time.NewTicker(recheckEvery)
+	r.recheck, r.prepare, r.log = recheck.C, p.prepare, p.log
+	p.mu.Lock()
+	p.note = r.note
+	p.mu.Unlock()
+	p.Go("configuration", func(ctx context.Context) error {
+		defer recheck.Stop()
+		return r.run(ctx)
+	})
 	return nil
 }
 

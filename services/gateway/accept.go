@@ -15,15 +15,17 @@ import (
 // The budgets of one webhook, counted from when it has been read. Together with the wait for admission
 // they keep the whole answer under 3 seconds.
 const (
-	// notifyBudget is for telling the notifier.
+	// notifyBudget is for parsing it, for its rules and for telling the notifier.
 	notifyBudget = 2 * time.Second
-	// acceptBudget is for that and for the spool: at least 700 ms are left for it.
-	acceptBudget = 2700 * time.Millisecond
+	// spoolBudget is what is left then for the spool.
+	spoolBudget = 700 * time.Millisecond
+	// acceptBudget is for all of that.
+	acceptBudget = notifyBudget + spoolBudget
 )
 
 // accepted is what became of an event: each robot that it is for was reached, spooled or refused.
 type accepted struct {
-	// deliveries are the notifier's names for what it took, in the order of the hook's robots.
+	// deliveries are the notifier's names for what it took, in the order of its robots.
 	deliveries []string
 	// duplicate says that the notifier took all of them before, and that nothing else was to do.
 	duplicate bool
@@ -41,18 +43,13 @@ type robotRefusal struct {
 	delivery string
 }
 
-// accept makes the event safe for every robot of h. On nil each of them has it in the notifier, if only as a
+// accept makes the event safe for each of the robots. On nil each of them has it in the notifier, if only as a
 // dead letter, or in the spool; or else the notifier refused it for all of them. An error says that at least
 // one has it in neither, as far as is known; the whole may be repeated then, since the event's id keeps it
-// from being told twice.
-//
-// It works on although the caller may have hung up: Gitee does not send the event again.
-func (g *Gateway) accept(ctx context.Context, requestID string, h *hook, event *eventv1.Event) (accepted, error) {
-	ctx = context.WithoutCancel(ctx)
-	ctx, cancel := context.WithTimeout(ctx, acceptBudget)
-	defer cancel()
-
-	turns := g.lanes.enter(h.robots)
+// from being told twice. ctx has a deadline; the last spoolBudget before it is the spool's.
+func (g *Gateway) accept(ctx context.Context, requestID string, robots []string, event *eventv1.Event) (accepted, error) {
+	deadline, _ := ctx.Deadline()
+	turns := g.lanes.enter(robots)
 	defer func() {
 		for _, t := range turns {
 			g.lanes.leave(t)
@@ -67,7 +64,7 @@ func (g *Gateway) accept(ctx context.Context, requestID string, h *hook, event *
 		}
 	}
 	if len(direct) > 0 {
-		notifyCtx, cancelNotify := context.WithTimeout(ctx, notifyBudget)
+		notifyCtx, cancelNotify := context.WithDeadline(ctx, deadline.Add(-spoolBudget))
 		said = g.notify(notifyCtx, requestID, event, direct, false)
 		// The answer will be a yes, so what some robots can't tell must not be in its fine print alone.
 		if never := said.never(); len(never) > 0 && len(never) < len(turns) {
@@ -91,7 +88,7 @@ func (g *Gateway) accept(ctx context.Context, requestID string, h *hook, event *
 			delivery := kept.deliveries[robot]
 			a.refused = append(a.refused, robotRefusal{robot, r, delivery})
 			g.lanes.leave(t)
-			g.log.Error("notify.refused: the robot can't tell this event", zap.String("hook", h.name),
+			g.log.Error("notify.refused: the robot can't tell this event", zap.String("hook", event.GetHook()),
 				zap.String("robot", robot), zap.String("event_id", event.GetId()), zap.String("dead_letter", delivery),
 				zap.String("reason", r.reason), zap.String("error", r.message))
 		default:
@@ -103,10 +100,10 @@ func (g *Gateway) accept(ctx context.Context, requestID string, h *hook, event *
 			if r.verdict == noRobot {
 				g.log.Error("notify.robot_missing: the notifier's configuration lacks a robot that a route names; "+
 					"its events wait in the spool until it is added there",
-					zap.String("hook", h.name), zap.String("robot", robot), zap.String("event_id", event.GetId()))
+					zap.String("hook", event.GetHook()), zap.String("robot", robot), zap.String("event_id", event.GetId()))
 			} else {
 				g.log.Warn("notify.spooling: the notifier does not take events now",
-					zap.String("hook", h.name), zap.String("robot", robot), zap.String("reason", r.reason),
+					zap.String("hook", event.GetHook()), zap.String("robot", robot), zap.String("reason", r.reason),
 					zap.String("error", r.message))
 			}
 		}
@@ -166,8 +163,9 @@ func (e *overdueError) Error() string {
 // It keeps a gateway from promising for weeks what nobody forwards; what waits already stays.
 func (g *Gateway) overdue(robot string) error {
 	oldest := g.lanes.oldestOf(robot)
-	if oldest.IsZero() || time.Since(oldest) < g.maxAge {
+	limit := g.setup.Load().maxAge
+	if oldest.IsZero() || time.Since(oldest) < limit {
 		return nil
 	}
-	return &overdueError{robot, oldest, g.maxAge}
+	return &overdueError{robot, oldest, limit}
 }

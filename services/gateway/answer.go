@@ -5,13 +5,11 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
-
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	eventv1 "gitee.com/belfry/belfry/gen/belfry/event/v1"
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
+	"gitee.com/belfry/belfry/services/gateway/rules"
 )
 
 // answer is what the door says to one request.
@@ -84,7 +82,7 @@ func later(outcome string, reason notifierv1.ErrorReason, after time.Duration, m
 
 // answerTo is the answer to an event that accept took.
 func answerTo(event *eventv1.Event, a accepted) answer {
-	body := eventBody{Kind: kindOf(event), Action: actionOf(event), ID: event.GetId()}
+	body := eventBody{Kind: rules.Kind(event), Action: rules.Action(event), ID: event.GetId()}
 	refused := make([]refusedBody, len(a.refused))
 	for i, r := range a.refused {
 		refused[i] = refusedBody{r.robot, r.reason, r.message, r.delivery}
@@ -138,25 +136,4 @@ func (a answer) write(w http.ResponseWriter) {
 	}
 	w.WriteHeader(a.status)
 	_, _ = w.Write(buf.Bytes())
-}
-
-// subject is the oneof whose field's name is an event's kind.
-var subject = (*eventv1.Event)(nil).ProtoReflect().Descriptor().Oneofs().ByName("subject")
-
-// kindOf returns the event's kind, the name of its subject's field: push, tag, issue, pull_request,
-// comment or ping.
-func kindOf(event *eventv1.Event) string {
-	if event == nil {
-		return ""
-	}
-	var field protoreflect.FieldDescriptor = event.ProtoReflect().WhichOneof(subject)
-	if field == nil {
-		return ""
-	}
-	return string(field.Name())
-}
-
-// actionOf returns the event's action in small letters, without the enum's prefix.
-func actionOf(event *eventv1.Event) string {
-	return strings.ToLower(strings.TrimPrefix(event.GetAction().String(), "ACTION_"))
 }

@@ -4,6 +4,11 @@
 // webhook. So the gateway answers within 3 seconds of having read one, and a 2xx means that the event is
 // safe: on the notifier's disk or in the gateway's own spool.
 //
+// # Routes
+//
+// A hook's routes name robots, and rules say which events take them (package rules). A robot gets an event
+// once, whatever the number of its routes. The configuration can be replaced while webhooks come in (Prepare).
+//
 // # Order
 //
 // Each robot gets its events in the order in which they arrived, but for those that were under way to the

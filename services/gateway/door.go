@@ -18,6 +18,7 @@ import (
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
 	"gitee.com/belfry/belfry/pkg/gitee"
 	"gitee.com/belfry/belfry/pkg/natsstore"
+	"gitee.com/belfry/belfry/services/gateway/rules"
 )
 
 const (
@@ -57,8 +58,8 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if rec.event != nil {
 		fields = append(fields,
-			zap.String("kind", kindOf(rec.event)),
-			zap.String("action", actionOf(rec.event)),
+			zap.String("kind", rules.Kind(rec.event)),
+			zap.String("action", rules.Action(rec.event)),
 			zap.String("event_id", rec.event.GetId()))
 	}
 	g.log.Info("webhook.handled", fields...)
@@ -86,7 +87,7 @@ func (g *Gateway) handle(w http.ResponseWriter, r *http.Request, rec *record) an
 		return fails(http.StatusNotFound, "no_such_path", notifierv1.ErrorReason_ERROR_REASON_NO_SUCH_PATH,
 			"there is nothing here; webhooks go to /hooks/ and the hook's name")
 	}
-	h := g.hooks[name]
+	h := g.setup.Load().hooks[name] // and none that comes meanwhile
 	if h == nil {
 		if isName(name) {
 			rec.hook = name
@@ -133,12 +134,19 @@ func (g *Gateway) handle(w http.ResponseWriter, r *http.Request, rec *record) an
 		}
 		return malformed("the body broke off after %d bytes; send the webhook again", len(body))
 	}
+	// Whether the caller hangs up does not matter from here on: Gitee does not send the event again.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), acceptBudget)
+	defer cancel()
 	event, a, ok := g.parse(h, r.Header, body, rec)
 	if !ok {
 		return a
 	}
 	rec.event = event
-	result, err := g.accept(r.Context(), rec.requestID, h, event)
+	robots := g.route(h, rec.requestID, event)
+	if len(robots) == 0 {
+		return unrouted(h, event)
+	}
+	result, err := g.accept(ctx, rec.requestID, robots, event)
 	if err != nil {
 		g.log.Error("webhook.not_accepted", zap.String("request_id", rec.requestID), zap.String("hook", h.name),
 			zap.String("event_id", event.GetId()), zap.Error(err))

@@ -13,6 +13,7 @@ import (
 
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
 	"gitee.com/belfry/belfry/pkg/natsstore"
+	"gitee.com/belfry/belfry/services/gateway/rules"
 )
 
 const (
@@ -210,14 +211,14 @@ func (g *Gateway) forwardOne(ctx context.Context, log *zap.Logger, item natsstor
 		g.metrics.forwarded.WithLabelValues("told").Inc()
 		return nil, nil
 	}
-	if r.verdict == notNow || r.verdict == noRobot && time.Since(item.Time) < g.missingFor {
+	if r.verdict == notNow || r.verdict == noRobot && time.Since(item.Time) < g.setup.Load().missingFor {
 		return r, nil
 	}
 	req.KeepRefused = true
 	still := g.forwardCall(ctx, &req)
 	fields := []zap.Field{
 		zap.String("event_id", req.GetRequestId()), zap.String("hook", req.GetEvent().GetHook()),
-		zap.String("kind", kindOf(req.GetEvent())), zap.String("action", actionOf(req.GetEvent())),
+		zap.String("kind", rules.Kind(req.GetEvent())), zap.String("action", rules.Action(req.GetEvent())),
 		zap.String("repository", req.GetEvent().GetRepository().GetPath()),
 		zap.Time("spooled_at", item.Time), zap.String("reason", r.reason), zap.String("error", r.message),
 	}

@@ -62,7 +62,9 @@ type Options struct {
 // Gateway receives webhooks and hands them on. Make one with New. Its methods may be called from any
 // goroutine.
 type Gateway struct {
-	hooks    map[string]*hook
+	// setup is what the webhooks of this moment meet; setupMu is held while another takes its place.
+	setup    atomic.Pointer[setup]
+	setupMu  sync.Mutex
 	notifier notifierv1.NotifierServiceClient
 	spool    Spool
 	log      *zap.Logger
@@ -76,11 +78,6 @@ type Gateway struct {
 	forwarding chan struct{}
 	running    atomic.Bool
 	metrics    *metrics
-	// robots are those of all hooks.
-	robots []string
-	// maxAge is how old a robot's oldest event in the spool may be for another to be taken, missingFor
-	// for how long events wait for their robot to appear in the notifier's configuration.
-	maxAge, missingFor time.Duration
 	// aside is how many events are set aside; asideMu is held while one is added and while they are counted.
 	aside   atomic.Int64
 	asideMu sync.Mutex
@@ -95,16 +92,11 @@ func New(ctx context.Context, o Options) (*Gateway, error) {
 	if o.Config == nil || o.Notifier == nil || o.Spool == nil || o.Log == nil {
 		return nil, errors.New("gateway.Options lacks Config, Notifier, Spool or Log; all four are needed")
 	}
-	maxAge := o.Config.GetSpool().GetMaxAge().AsDuration()
-	if maxAge <= 0 {
-		return nil, errors.New("spool.max_age is missing: for how long may events wait?")
-	}
-	hooks, err := hooksOf(o.Config.GetHooks())
+	first, err := setupOf(o.Config)
 	if err != nil {
 		return nil, err
 	}
 	g := &Gateway{
-		hooks:      hooks,
 		notifier:   o.Notifier,
 		spool:      o.Spool,
 		log:        o.Log,
@@ -112,13 +104,11 @@ func New(ctx context.Context, o Options) (*Gateway, error) {
 		replays:    newReplays(replayEntries),
 		admission:  semaphore.NewWeighted(admissionBytes),
 		forwarding: make(chan struct{}, forwarders),
-		robots:     robotsOf(hooks),
-		maxAge:     maxAge,
-		missingFor: min(missingMost, maxAge/2),
 	}
 	if g.metrics, err = newMetrics(o.Metrics, g); err != nil {
 		return nil, fmt.Errorf("registering the gateway's metrics: %w", err)
 	}
+	g.adopt(first)
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	waiting, err := o.Spool.Lanes(ctx)
@@ -146,7 +136,7 @@ func (g *Gateway) Ready() error {
 		return err
 	}
 	var err error
-	for _, robot := range g.robots {
+	for _, robot := range g.setup.Load().robots {
 		if err = g.overdue(robot); err == nil {
 			return nil
 		}

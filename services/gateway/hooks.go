@@ -7,14 +7,23 @@ import (
 
 	configv1 "gitee.com/belfry/belfry/gen/belfry/config/v1"
 	"gitee.com/belfry/belfry/pkg/gitee"
+	"gitee.com/belfry/belfry/services/gateway/rules"
 )
 
 // hook is a hook of the configuration, ready for use. It does not change.
 type hook struct {
 	name   string
 	secret gitee.Secret
+	routes []route
 	// robots are those of all routes, in the order of the configuration, each once.
 	robots []string
+}
+
+// route sends events to robots.
+type route struct {
+	robots []string
+	// rule says which events; nil: all.
+	rule *rules.Rule
 }
 
 // hooksOf compiles the hooks. The error joins what is wrong with each of them.
@@ -49,29 +58,64 @@ func hookOf(c *configv1.Hook) (*hook, error) {
 	if h.secret.IsZero() {
 		return nil, errors.New("neither signature nor password has a secret; copy it from Gitee's form into one of them")
 	}
-	seen := make(map[string]bool)
-	for _, route := range c.GetRoutes() {
-		if route.GetWhen() != "" {
-			return nil, errors.New("rules are not available in this version: remove `when`")
+	var cost uint64
+	for i, r := range c.GetRoutes() {
+		rule, err := ruleOf(r)
+		if err != nil {
+			return nil, fmt.Errorf("routes[%d].when: %w", i, err)
 		}
-		for _, robot := range route.GetRobots() {
+		if rule != nil {
+			cost += rule.Cost()
+		}
+		for _, robot := range r.GetRobots() {
 			if !isName(robot) {
 				return nil, fmt.Errorf("%q is not a robot's name: that is 1 to 63 lower-case letters, digits and \"-\", the latter not first or last", robot)
 			}
-			if !seen[robot] {
-				seen[robot] = true
-				h.robots = append(h.robots, robot)
-			}
 		}
+		h.routes = append(h.routes, route{slices.Clone(r.GetRobots()), rule})
 	}
-	if len(h.robots) == 0 {
+	if cost > maxHookCost {
+		return nil, errors.New(tooCostly(cost))
+	}
+	if h.robots = h.robotsOf(func(route) bool { return true }); len(h.robots) == 0 {
 		return nil, errors.New("no route names a robot; its events would go nowhere")
 	}
 	return h, nil
 }
 
-// robotsOf returns the robots of all hooks, each once, in alphabetical order.
-func robotsOf(hooks map[string]*hook) []string {
+// ruleOf compiles the route's rule; nil where it has none.
+func ruleOf(r *configv1.Route) (*rules.Rule, error) {
+	if r.GetWhen() == "" {
+		return nil, nil
+	}
+	return rules.Compile(r.GetWhen())
+}
+
+// robotsOf returns the robots of the routes that are taken, in the order of the configuration, each once.
+func (h *hook) robotsOf(taken func(route) bool) []string {
+	var robots []string
+	seen := make(map[string]bool)
+	for _, r := range h.routes {
+		if !taken(r) {
+			continue
+		}
+		for _, robot := range r.robots {
+			if !seen[robot] {
+				seen[robot] = true
+				robots = append(robots, robot)
+			}
+		}
+	}
+	return robots
+}
+
+// hasRule reports whether one of the hook's routes has a rule.
+func (h *hook) hasRule() bool {
+	return slices.ContainsFunc(h.routes, func(r route) bool { return r.rule != nil })
+}
+
+// allRobots returns the robots of all hooks, each once, in alphabetical order.
+func allRobots(hooks map[string]*hook) []string {
 	var robots []string
 	for _, h := range hooks {
 		robots = append(robots, h.robots...)

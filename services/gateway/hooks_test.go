@@ -22,7 +22,7 @@ func TestAHookThatCannotWorkIsRefusedByName(t *testing.T) {
 		{"an empty secret", &configv1.Hook{Name: "x", Authentication: &configv1.Hook_Password{Password: &configv1.Secret{}}, Routes: routes}, "secret"},
 		{"no route", &configv1.Hook{Name: "x", Authentication: secret}, "route"},
 		{"a bad robot", &configv1.Hook{Name: "x", Authentication: secret, Routes: []*configv1.Route{{Robots: []string{"A"}}}}, `"A"`},
-		{"a rule", &configv1.Hook{Name: "x", Authentication: secret, Routes: []*configv1.Route{{Robots: []string{"team"}, When: "true"}}}, "when"},
+		{"a faulty rule", &configv1.Hook{Name: "x", Authentication: secret, Routes: []*configv1.Route{{Robots: []string{"team"}}, {Robots: []string{"team"}, When: "kid == 1"}}}, "routes[1].when: 1:1: there is no variable `kid`"},
 		{"a name twice", &configv1.Hook{Name: "signed", Authentication: secret, Routes: routes}, "two"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

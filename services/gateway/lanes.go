@@ -273,6 +273,22 @@ func (ls *lanes) reached() {
 	}
 }
 
+// prune forgets the lanes that lead to none of robots and have nothing under way and nothing in the spool. A
+// webhook that met an earlier configuration may make one of them anew.
+func (ls *lanes) prune(robots []string) {
+	keep := make(map[string]bool, len(robots))
+	for _, robot := range robots {
+		keep[robot] = true
+	}
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for robot, l := range ls.all {
+		if !keep[robot] && l.turns.Len() == 0 && !l.held && !l.served {
+			delete(ls.all, robot)
+		}
+	}
+}
+
 // poke leaves an element in c, which has room for one, unless there is one.
 func poke(c chan struct{}) {
 	select {

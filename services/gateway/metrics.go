@@ -11,11 +11,12 @@ import (
 // depthDeadline bounds how long a gathering of metrics waits for the spool.
 const depthDeadline = 2 * time.Second
 
-// metrics are the gateway's counters. Labels are closed sets.
+// metrics are the gateway's counters. Labels are closed sets, or hooks of the configuration.
 type metrics struct {
-	webhooks  *prometheus.CounterVec
-	spooled   prometheus.Counter
-	forwarded *prometheus.CounterVec
+	webhooks   *prometheus.CounterVec
+	ruleErrors *prometheus.CounterVec
+	spooled    prometheus.Counter
+	forwarded  *prometheus.CounterVec
 }
 
 // newMetrics makes g's metrics and registers them with reg, if there is one.
@@ -23,8 +24,12 @@ func newMetrics(reg prometheus.Registerer, g *Gateway) (*metrics, error) {
 	m := &metrics{
 		webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "belfry_gateway_webhooks_total",
-			Help: "Requests to the hooks' door, by outcome: accepted, duplicate, spooled, ignored, and the refusals.",
+			Help: "Requests to the hooks' door, by outcome: accepted, duplicate, spooled, ignored, unrouted (no route took it), and the refusals.",
 		}, []string{"outcome"}),
+		ruleErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "belfry_gateway_rule_errors_total",
+			Help: "Events about which a route's rule could not decide, so that they took the route, by hook.",
+		}, []string{"hook"}),
 		spooled: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "belfry_gateway_spooled_total",
 			Help: "Events put into the spool, once for each robot.",
@@ -38,7 +43,7 @@ func newMetrics(reg prometheus.Registerer, g *Gateway) (*metrics, error) {
 		return m, nil
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.webhooks, m.spooled, m.forwarded, depth{g},
+	for _, c := range []prometheus.Collector{m.webhooks, m.ruleErrors, m.spooled, m.forwarded, depth{g},
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "belfry_gateway_spool_oldest_age_seconds",
 			Help: "How long the oldest event in the spool has waited to be forwarded; 0 without one.",

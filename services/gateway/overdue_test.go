@@ -208,7 +208,7 @@ func TestRobotsAreThoseOfAllHooks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := robotsOf(hooks); !slices.Equal(got, []string{"ops", "team"}) {
+	if got := allRobots(hooks); !slices.Equal(got, []string{"ops", "team"}) {
 		t.Errorf("robots = %v", got)
 	}
 }

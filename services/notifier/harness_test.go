@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/proto"
 
 	configv1 "gitee.com/belfry/belfry/gen/belfry/config/v1"
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
@@ -41,7 +42,7 @@ const patience = 30 * time.Second
 // The robots of every stack: their tokens and secrets are what no answer and no log may show.
 var robots = []*configv1.Robot{
 	{Name: "lax", Keywords: []string{"Gitee", "Belfry"}, MissingKeyword: "APPEND"},
-	{Name: "plain", Secret: "SECplainsecret"},
+	{Name: "plain", Secret: "SECplainsecret", Mentions: &configv1.MentionRules{All: true}},
 	{Name: "strict", Secret: "SECstrictsecret", Keywords: []string{"Gitee", "部署"}, MissingKeyword: "REJECT"},
 }
 
@@ -70,8 +71,32 @@ type plan struct {
 	idle bool
 	// without are robots that the configuration does not have.
 	without []string
+	// alter, if set, changes the configuration.
+	alter func(*configv1.Notifier)
 	// fault decides about the journal's calls; see watched.
 	fault func(op string) (apply bool, err error)
+}
+
+// config is the configuration of the plan, as package config completes it.
+func (p plan) config() *configv1.Notifier {
+	cfg := &configv1.Notifier{}
+	for _, r := range robots {
+		if slices.Contains(p.without, r.GetName()) {
+			continue
+		}
+		r = proto.CloneOf(r)
+		r.Webhook, r.Locale, r.TimeZone = p.sim.Webhook(tokenOf(r.GetName())), "zh-CN", "Asia/Shanghai"
+		cfg.Robots = append(cfg.Robots, r)
+	}
+	if p.alter != nil {
+		p.alter(cfg)
+	}
+	return cfg
+}
+
+// robotIn returns the robot of that name, which is there.
+func robotIn(cfg *configv1.Notifier, name string) *configv1.Robot {
+	return cfg.GetRobots()[slices.IndexFunc(cfg.GetRobots(), func(r *configv1.Robot) bool { return r.GetName() == name })]
 }
 
 // stack is a notifier with both doors, on a journal in a folder and before a simulator.
@@ -115,18 +140,8 @@ func start(t testing.TB, p plan) *stack {
 		logs:    logs,
 		metrics: prometheus.NewRegistry(),
 	}
-	cfg := &configv1.Notifier{}
-	for _, r := range robots {
-		if slices.Contains(p.without, r.GetName()) {
-			continue
-		}
-		cfg.Robots = append(cfg.Robots, &configv1.Robot{
-			Name: r.GetName(), Webhook: p.sim.Webhook(tokenOf(r.GetName())), Secret: r.GetSecret(),
-			Keywords: r.GetKeywords(), MissingKeyword: r.GetMissingKeyword(), Locale: "zh-CN",
-		})
-	}
 	client := dingtalk.NewClient()
-	s.svc, err = New(Options{Config: cfg, Journal: s.journal, Sender: client, Log: zap.New(core), Metrics: s.metrics})
+	s.svc, err = New(Options{Config: p.config(), Journal: s.journal, Sender: client, Log: zap.New(core), Metrics: s.metrics})
 	if err != nil {
 		t.Fatal(err)
 	}

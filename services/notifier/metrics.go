@@ -70,7 +70,7 @@ func newMetrics(s *Service) *metrics {
 		}, []string{"robot", "result"}),
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "belfry_notifier_attempts_total",
-			Help: "Calls to DingTalk, by robot, by class of answer, and by verdict: what becomes of a message that was refused.",
+			Help: "Calls to DingTalk, by robot (empty for one that left the configuration during the call), by class of answer, and by verdict: what becomes of a message that was refused.",
 		}, []string{"robot", "class", "verdict"}),
 		items: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "belfry_notifier_message_items",
@@ -82,22 +82,43 @@ func newMetrics(s *Service) *metrics {
 }
 
 func (m *metrics) attempted(a delivery.Attempt) {
-	m.attempts.WithLabelValues(a.Robot, a.Class, string(a.Verdict)).Inc()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.attempts.WithLabelValues(m.label(a.Robot), a.Class, string(a.Verdict)).Inc()
 	if a.Class == "ok" {
 		m.items.Observe(float64(a.Items))
 	}
 }
 
-// accepted counts a notification; known says that its robot is configured.
-func (m *metrics) accepted(robot string, known, duplicate bool) {
-	if !known {
-		robot = ""
-	}
+// accepted counts a notification.
+func (m *metrics) accepted(robot string, duplicate bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	result := "accepted"
 	if duplicate {
 		result = "duplicate"
 	}
-	m.notifications.WithLabelValues(robot, result).Inc()
+	m.notifications.WithLabelValues(m.label(robot), result).Inc()
+}
+
+// label returns the robot's value of the label: empty for one that is not configured, or no longer. The caller
+// holds mu until it has counted, so that forget finds what it counts.
+func (m *metrics) label(robot string) string {
+	if _, known := m.s.dispatcher.Robot(robot); !known {
+		return ""
+	}
+	return robot
+}
+
+// forget drops what was counted for robots that have left the configuration.
+func (m *metrics) forget(robots []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, name := range robots {
+		m.notifications.DeletePartialMatch(prometheus.Labels{"robot": name})
+		m.attempts.DeletePartialMatch(prometheus.Labels{"robot": name})
+		delete(m.backlogs, name)
+	}
 }
 
 // Describe implements prometheus.Collector.
@@ -129,7 +150,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 			continue
 		}
 		current := stateOfRobot(st)
-		for _, state := range []string{stateActive, stateMuted, stateSuspended, statePaused} {
+		for _, state := range []string{stateActive, stateQuiet, stateMuted, stateSuspended, statePaused} {
 			v := 0.0
 			if state == current {
 				v = 1
@@ -203,7 +224,7 @@ func (m *metrics) count(ctx context.Context) {
 				continue
 			}
 			var err error
-			if b.count, b.oldest, err = m.s.journal.Backlog(ctx, name, st.Cursor); err != nil {
+			if b.count, b.oldest, err = m.s.backlog(ctx, st); err != nil {
 				if ctx.Err() == nil {
 					m.s.log.Warn("backlogs can't be counted", zap.Error(err))
 				}

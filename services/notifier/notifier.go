@@ -16,10 +16,8 @@ import (
 
 	configv1 "gitee.com/belfry/belfry/gen/belfry/config/v1"
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
-	"gitee.com/belfry/belfry/pkg/dingtalk"
 	"gitee.com/belfry/belfry/services/notifier/delivery"
 	"gitee.com/belfry/belfry/services/notifier/journal"
-	"gitee.com/belfry/belfry/services/notifier/render"
 )
 
 // Journal is what the service needs of the durable record beyond what delivery needs.
@@ -92,6 +90,7 @@ func New(opts Options) (*Service, error) {
 		Allowances: allowancesOf(opts.Config),
 		Owner:      opts.Owner,
 		MaxAge:     opts.Config.GetMaxAge().AsDuration(),
+		Retention:  opts.Config.GetRetention().AsDuration(),
 		Log:        opts.Log,
 		Observe:    s.metrics.attempted,
 		Changed:    s.watchers.poke,
@@ -135,69 +134,4 @@ func (s *Service) Ready(ctx context.Context) error {
 		return fmt.Errorf("journal: %w", err)
 	}
 	return nil
-}
-
-func robotsOf(cfg *configv1.Notifier) ([]delivery.Robot, error) {
-	robots := make([]delivery.Robot, 0, len(cfg.GetRobots()))
-	for _, r := range cfg.GetRobots() {
-		members, err := membersOf(r)
-		if err != nil {
-			return nil, fmt.Errorf("robot %s: %w", r.GetName(), err)
-		}
-		renderer, err := render.New(render.Options{
-			Robot:                r.GetName(),
-			Locale:               r.GetLocale(),
-			Keywords:             r.GetKeywords(),
-			RejectMissingKeyword: r.GetMissingKeyword() == "REJECT",
-		})
-		if err != nil {
-			return nil, fmt.Errorf("robot %s: %w", r.GetName(), err)
-		}
-		robots = append(robots, delivery.Robot{
-			Name:      r.GetName(),
-			Members:   members,
-			Renderer:  renderer,
-			Allowance: r.GetAllowance(),
-		})
-	}
-	return robots, nil
-}
-
-// rendererOf returns what words the robot's messages; nil for a robot that was removed.
-func rendererOf(r delivery.Robot) *render.Renderer {
-	renderer, _ := r.Renderer.(*render.Renderer)
-	return renderer
-}
-
-// localeOf returns the language of the robot's messages; empty for a robot that was removed.
-func localeOf(r delivery.Robot) string {
-	if renderer := rendererOf(r); renderer != nil {
-		return renderer.Options().Locale
-	}
-	return ""
-}
-
-// membersOf returns the robots of r's group: itself and those of its more.
-func membersOf(r *configv1.Robot) ([]delivery.Member, error) {
-	first, err := dingtalk.NewRobot(r.GetWebhook(), r.GetSecret())
-	if err != nil {
-		return nil, err
-	}
-	members := []delivery.Member{{ID: first.Identity(), Webhook: first}}
-	for i, m := range r.GetMore() {
-		webhook, err := dingtalk.NewRobot(m.GetWebhook(), m.GetSecret())
-		if err != nil {
-			return nil, fmt.Errorf("more[%d]: %w", i, err)
-		}
-		members = append(members, delivery.Member{ID: webhook.Identity(), Webhook: webhook})
-	}
-	return members, nil
-}
-
-func allowancesOf(cfg *configv1.Notifier) []delivery.Allowance {
-	var all []delivery.Allowance
-	for _, a := range cfg.GetAllowances() {
-		all = append(all, delivery.Allowance{Name: a.GetName(), PerMonth: int(a.GetPerMonth()), MaxWait: a.GetMaxWait().AsDuration()})
-	}
-	return all
 }

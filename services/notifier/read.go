@@ -1,33 +1,20 @@
 package notifier
 
 import (
-	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
 	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
 	"gitee.com/belfry/belfry/pkg/fault"
 	"gitee.com/belfry/belfry/services/notifier/delivery"
 	"gitee.com/belfry/belfry/services/notifier/journal"
-	"gitee.com/belfry/belfry/services/notifier/render"
-)
-
-// The states of a delivery, in the API's spelling.
-const (
-	statePending   = "PENDING"
-	stateSending   = "SENDING"
-	stateDelivered = "DELIVERED"
-	stateDead      = "DEAD"
 )
 
 const (
@@ -49,6 +36,9 @@ func (s *Service) GetDelivery(ctx context.Context, req *notifierv1.GetDeliveryRe
 		return nil, err
 	}
 	ds, err := s.deliveries(ctx, []delivery.Notification{n})
+	if err == nil {
+		err = s.noteFolds(ctx, ds)
+	}
 	if err != nil {
 		return nil, s.unreadable(err)
 	}
@@ -57,8 +47,7 @@ func (s *Service) GetDelivery(ctx context.Context, req *notifierv1.GetDeliveryRe
 
 // notification returns that of the delivery of that name, or the error for the caller.
 func (s *Service) notification(ctx context.Context, name string) (delivery.Notification, error) {
-	robot, number, _ := strings.Cut(strings.TrimPrefix(name, "robots/"), "/deliveries/")
-	seq, err := strconv.ParseUint(number, 10, 64)
+	robot, seq, err := parseDeliveryName(name)
 	if err != nil {
 		return delivery.Notification{}, fault.Invalid("name", "it is to end in a delivery's number")
 	}
@@ -178,75 +167,11 @@ func (s *Service) ListDeliveries(ctx context.Context, req *notifierv1.ListDelive
 			return nil, err
 		}
 	}
+	if err := s.noteFolds(ctx, resp.GetDeliveries()); err != nil {
+		return nil, s.unreadable(err)
+	}
 	resp.NextPageToken = at.token()
 	return resp, nil
-}
-
-// deliveries tells how each of ns is. The lanes are asked first and the journal then: a lane moves its
-// cursor only after the outcome is written, so what is behind the cursor has one.
-func (s *Service) deliveries(ctx context.Context, ns []delivery.Notification) ([]*notifierv1.Delivery, error) {
-	lanes := make(map[string]delivery.Status)
-	for _, n := range ns {
-		if _, ok := lanes[n.Robot]; !ok {
-			lanes[n.Robot], _ = s.dispatcher.Status(n.Robot)
-		}
-	}
-	outcomes, err := s.journal.Outcomes(ctx, ns)
-	if err != nil {
-		return nil, err
-	}
-	ds := make([]*notifierv1.Delivery, len(ns))
-	for i, n := range ns {
-		ds[i] = deliveryOf(n, lanes[n.Robot], outcomes[i])
-	}
-	return ds, nil
-}
-
-// deliveryOf tells how n is, whose robot is as st, and which ended with out, or has not.
-func deliveryOf(n delivery.Notification, st delivery.Status, out *delivery.Outcome) *notifierv1.Delivery {
-	d := &notifierv1.Delivery{
-		Name:         deliveryName(n.Robot, n.Seq),
-		State:        statePending,
-		RequestId:    requestID(n),
-		CreateTime:   timestamppb.New(n.CreateTime),
-		Title:        render.Title(localeOf(st.Robot), n),
-		RedeliveryOf: n.RedeliveryOf,
-		Urgent:       n.Urgent,
-	}
-	if out != nil {
-		d.State = stateDelivered
-		if !out.Delivered {
-			d.State = stateDead
-			d.Failure = failure(localeOf(st.Robot), out.Failure)
-		}
-		d.EndTime = timestamppb.New(out.Time)
-		d.Attempts = int32(out.Attempts)
-		if out.UUID != "" {
-			d.Message = &notifierv1.SentMessage{Uuid: out.UUID, Items: int32(out.Items)}
-		}
-		return d
-	}
-	d.Failure = failure(localeOf(st.Robot), cmp.Or(n.Refusal, st.Waiting))
-	if in := st.Sending; in != nil && in.First <= n.Seq && n.Seq <= in.Last {
-		d.State = stateSending
-		d.Attempts = int32(in.Attempts)
-		d.Message = &notifierv1.SentMessage{Uuid: in.UUID, Items: int32(in.Items)}
-	}
-	return d
-}
-
-func deliveryName(robot string, seq uint64) string {
-	return fmt.Sprintf("robots/%s/deliveries/%d", robot, seq)
-}
-
-// failure says f in the language of locale; nil for nil.
-func failure(locale string, f *delivery.Failure) *notifierv1.Failure {
-	if f == nil {
-		return nil
-	}
-	return &notifierv1.Failure{
-		Reason: f.Reason.String(), Message: render.Explain(locale, *f), Errcode: int32(f.Errcode), Verdict: string(f.Verdict),
-	}
 }
 
 func (s *Service) unreadable(err error) error {

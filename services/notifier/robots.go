@@ -22,6 +22,7 @@ const (
 	stateMuted     = "MUTED"
 	stateSuspended = "SUSPENDED"
 	statePaused    = "PAUSED"
+	stateQuiet     = "QUIET"
 	stateRemoved   = "REMOVED"
 )
 
@@ -91,9 +92,9 @@ func (s *Service) robotOf(ctx context.Context, st delivery.Status) (*notifierv1.
 		if err != nil {
 			return nil, err
 		}
-		st.Cursor = rec.Cursor
+		st.Cursor, st.Ahead = rec.Cursor, rec.Ahead
 	}
-	backlog, oldest, err := s.journal.Backlog(ctx, name, st.Cursor)
+	backlog, oldest, err := s.backlog(ctx, st)
 	if err != nil {
 		return nil, err
 	}
@@ -122,11 +123,21 @@ func (s *Service) robotOf(ctx context.Context, st delivery.Status) (*notifierv1.
 		r.OldestCreateTime = timestamppb.New(oldest)
 	}
 	r.MuteEndTime = timestamp(st.MutedUntil)
+	r.QuietEndTime = timestamp(st.QuietUntil)
 	r.NextSendTime = timestamp(st.NextSend)
 	if !st.Control.PausedSince.IsZero() {
 		r.Pause = &notifierv1.Pause{StartTime: timestamppb.New(st.Control.PausedSince), Note: st.Control.Note}
 	}
 	return r, nil
+}
+
+// backlog returns how many notifications wait for a robot that is as st, and when the oldest of them was
+// accepted.
+func (s *Service) backlog(ctx context.Context, st delivery.Status) (uint64, time.Time, error) {
+	beyond, oldest, err := s.journal.Backlog(ctx, st.Robot.Name, st.Cursor)
+	// What was let through ahead of what quiet hours hold is settled; the journal counts it all the same. It
+	// may have forgotten some of it for its age.
+	return beyond - min(beyond, uint64(len(st.Ahead))), oldest, err
 }
 
 // stateOfRobot names what keeps the robot from sending: what only a person can end comes first.
@@ -140,6 +151,8 @@ func stateOfRobot(st delivery.Status) string {
 		return stateSuspended
 	case !st.MutedUntil.IsZero():
 		return stateMuted
+	case !st.QuietUntil.IsZero():
+		return stateQuiet
 	}
 	return stateActive
 }
@@ -160,7 +173,7 @@ func members(st delivery.Status, now time.Time) []*notifierv1.Member {
 		case stateSuspended:
 			p.Message = render.Explain(localeOf(st.Robot), m.Suspension.Failure)
 		case stateMuted:
-			p.Message = render.MutedUntil(localeOf(st.Robot), m.MutedUntil, now)
+			p.Message = render.MutedUntil(localeOf(st.Robot), clockOf(st.Robot), m.MutedUntil, now)
 		}
 		ms = append(ms, p)
 	}

@@ -19,7 +19,9 @@ import (
 
 func TestARobotsStateNamesFirstWhatAPersonMustEnd(t *testing.T) {
 	at := time.Now()
-	muted := delivery.Status{MutedUntil: at}
+	quiet := delivery.Status{QuietUntil: at}
+	muted := quiet
+	muted.MutedUntil = at
 	suspended := muted
 	suspended.Suspension = &delivery.Suspension{}
 	paused := suspended
@@ -27,7 +29,7 @@ func TestARobotsStateNamesFirstWhatAPersonMustEnd(t *testing.T) {
 	removed := paused
 	removed.Removed = true
 	for want, st := range map[string]delivery.Status{
-		"ACTIVE": {}, "MUTED": muted, "SUSPENDED": suspended, "PAUSED": paused, "REMOVED": removed,
+		"ACTIVE": {}, "QUIET": quiet, "MUTED": muted, "SUSPENDED": suspended, "PAUSED": paused, "REMOVED": removed,
 	} {
 		if got := stateOfRobot(st); got != want {
 			t.Errorf("%+v is %s, want %s", st, got, want)

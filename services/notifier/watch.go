@@ -12,6 +12,7 @@ import (
 
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
 	"gitee.com/belfry/belfry/pkg/fault"
+	"gitee.com/belfry/belfry/services/notifier/delivery"
 	"gitee.com/belfry/belfry/services/notifier/journal"
 )
 
@@ -176,9 +177,7 @@ func (w *watch) sending(ctx context.Context) (sent bool, err error) {
 		if !ok || in == nil {
 			continue
 		}
-		rctx, cancel := context.WithTimeout(ctx, readTimeout)
-		ns, err := w.s.journal.Read(rctx, robot, in.First-1, in.Items)
-		cancel()
+		ns, err := w.s.inMessage(ctx, robot, st)
 		if err != nil {
 			if ctx.Err() != nil {
 				return sent, ctx.Err()
@@ -186,7 +185,7 @@ func (w *watch) sending(ctx context.Context) (sent bool, err error) {
 			return sent, w.s.unreadable(err)
 		}
 		for _, n := range ns {
-			if n.Seq > in.Last || n.Seq > w.at.Log {
+			if n.Seq > w.at.Log {
 				// What the stream has not come to yet is told as SENDING when it does.
 				break
 			}
@@ -200,10 +199,46 @@ func (w *watch) sending(ctx context.Context) (sent bool, err error) {
 	return sent, nil
 }
 
+// inMessage returns the notifications in the message that a robot which is as st is sending, ascending; those
+// that the journal no longer holds, for their age, are left out.
+func (s *Service) inMessage(ctx context.Context, robot string, st delivery.Status) ([]delivery.Notification, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	in := st.Sending
+	if len(in.Ahead) == 0 {
+		// Between them may stand some that were let through before.
+		ns, err := s.journal.Read(ctx, robot, in.First-1, in.Items+len(st.Ahead))
+		return slices.DeleteFunc(ns, func(n delivery.Notification) bool {
+			return !in.Holds(n.Seq) || slices.Contains(st.Ahead, n.Seq)
+		}), err
+	}
+	// Between them may stand any number that quiet hours hold.
+	var ns []delivery.Notification
+	for _, seq := range in.Ahead {
+		n, err := s.journal.Get(ctx, robot, seq)
+		if errors.Is(err, journal.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		ns = append(ns, n)
+	}
+	return ns, nil
+}
+
 // tell sends d unless its state was told before, or a later one.
 func (w *watch) tell(ctx context.Context, d *notifierv1.Delivery) (bool, error) {
 	if !w.told.forward(d.GetName(), rankOf(d.GetState())) {
 		return false, nil
+	}
+	rctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	if err := w.s.noteFolds(rctx, []*notifierv1.Delivery{d}); err != nil {
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		return false, w.s.unreadable(err)
 	}
 	return true, w.send(ctx, d)
 }

@@ -10,12 +10,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	eventv1 "gitee.com/belfry/belfry/gen/belfry/event/v1"
 	"gitee.com/belfry/belfry/pkg/gitee"
 )
 
@@ -69,6 +71,32 @@ func NewRequest(ctx context.Context, url string, secret gitee.Secret, d Delivery
 		req.Header.Set(name, value)
 	}
 	return req, nil
+}
+
+// Events returns what gitee.Parse makes of the deliveries of All, sent at the time now through a hook named
+// payments: one sample of everything that an event can be.
+func Events(now time.Time) []*eventv1.Event {
+	var events []*eventv1.Event
+	for _, d := range All(now) {
+		event, err := read(d, now)
+		if err != nil {
+			panic(fmt.Sprintf("giteetest: %s: %v", d.Name, err)) // the story is the same each time
+		}
+		events = append(events, event)
+	}
+	return events
+}
+
+func read(d Delivery, now time.Time) (*eventv1.Event, error) {
+	req, err := NewRequest(context.Background(), "http://127.0.0.1/hooks/payments", gitee.Secret{}, d, now)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	return gitee.Read("payments", req.Header, body, now)
 }
 
 // fill returns body with the given members in place of those of the same names; what it lacks is added.

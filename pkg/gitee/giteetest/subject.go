@@ -115,6 +115,9 @@ type pull struct {
 
 func (p *pull) page(r *repository) string { return fmt.Sprintf("%s/pulls/%d", r.page(), p.number) }
 
+// mergeCommit is the hash of the commit that merges it.
+func (p *pull) mergeCommit() string { return hash("merge", p.head) }
+
 // when is a time, null for the zero time.
 func when(t time.Time) any {
 	if t.IsZero() {
@@ -136,7 +139,7 @@ func side(r *repository, ref, sha string, owner *person, at time.Time) object {
 func (p *pull) full(r *repository, by *person) object {
 	var mergeCommit any
 	if p.state == "merged" {
-		mergeCommit = hash("merge", p.head)
+		mergeCommit = p.mergeCommit()
 	}
 	labels := p.labels
 	if labels == nil {

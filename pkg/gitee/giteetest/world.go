@@ -143,9 +143,9 @@ func (r *repository) envelope(hookName string) object {
 	}
 }
 
-// commit is a commit; its parent is the one before it.
+// commit is a commit; its parent is the one before it, the second one that of a merge.
 type commit struct {
-	sha, parent              string
+	sha, parent, second      string
 	message                  string
 	author                   *person
 	time                     time.Time
@@ -155,10 +155,14 @@ type commit struct {
 func (c *commit) full(r *repository) object {
 	author := append(object{{"time", clock(c.time)}}, c.author.short()...)
 	author = append(author, object{{"remark", nil}, {"user", nil}}...)
+	parents := []string{c.parent}
+	if c.second != "" {
+		parents = append(parents, c.second)
+	}
 	return object{
 		{"id", c.sha},
 		{"tree_id", hash("tree", c.sha)},
-		{"parent_ids", []string{c.parent}},
+		{"parent_ids", parents},
 		{"message", c.message},
 		{"timestamp", clock(c.time)},
 		{"url", r.page() + "/commit/" + c.sha},

@@ -3,12 +3,14 @@ package demo
 import (
 	"context"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"gitee.com/belfry/belfry/pkg/dingtalk"
 	"gitee.com/belfry/belfry/pkg/dingtalk/dingtalktest"
+	"gitee.com/belfry/belfry/pkg/gitee/giteetest"
 )
 
 const testToken = "a-robot-token-that-nobody-may-see"
@@ -70,7 +72,8 @@ func (g *fakeGroup) receive(uuid string, content dingtalk.Content) {
 	})
 }
 
-// lookup is the notifier's answer to which message a delivery went in.
+// lookup is the notifier's answer to which message a delivery went in: its msgUuid, after "folded into " for one
+// that was folded away.
 type lookup struct {
 	mu    sync.Mutex
 	uuids map[string]string
@@ -92,12 +95,13 @@ func (l *lookup) count() int {
 	return l.asked
 }
 
-func (l *lookup) causes(ctx context.Context, delivery string) (string, bool) {
+func (l *lookup) causes(ctx context.Context, delivery string) (Cause, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.asked++
 	uuid, ok := l.uuids[delivery]
-	return uuid, ok && ctx.Err() == nil
+	uuid, folded := strings.CutPrefix(uuid, "folded into ")
+	return Cause{UUID: uuid, Folded: folded}, ok && ctx.Err() == nil
 }
 
 // newTestPage returns a page over a group, with a recorder whose door answers what answer says.
@@ -108,6 +112,7 @@ func newTestPage(t *testing.T, g Source, answer func(*http.Request) string, l *l
 	}))
 	p := NewPage(Options{
 		Server: g, Token: testToken, Recorder: rec, Causes: l.causes,
+		Preview: fakePreview, Samples: giteetest.All(time.Now()), Names: map[string]string{"0266": "李娜"},
 		GroupName: "支付组", RobotName: "Gitee 机器人", Members: 8, Curl: func() string { return testCurl },
 	})
 	t.Cleanup(p.Close)

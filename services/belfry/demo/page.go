@@ -10,7 +10,10 @@ import (
 	"strconv"
 	"sync"
 
+	eventv1 "gitee.com/belfry/belfry/gen/belfry/event/v1"
+	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
 	"gitee.com/belfry/belfry/pkg/dingtalk/dingtalktest"
+	"gitee.com/belfry/belfry/pkg/gitee/giteetest"
 )
 
 //go:embed page
@@ -40,7 +43,15 @@ type Source interface {
 	Throttled() int
 }
 
-// Options are what a Page shows. Server, Recorder and Causes are required.
+// Cause says how a delivery went out.
+type Cause struct {
+	// UUID is the msgUuid of its message.
+	UUID string
+	// Folded says that it has no place of its own there, because another one tells it.
+	Folded bool
+}
+
+// Options are what a Page shows. Server, Recorder, Causes and Preview are required.
 type Options struct {
 	// Server is the simulator, Token the robot's, which is used to ask it and shown nowhere.
 	Server Source
@@ -49,10 +60,18 @@ type Options struct {
 	Budget int
 	// Recorder is the one that stands before the gateway's door.
 	Recorder *Recorder
-	// Causes returns the msgUuid of the message in which a delivery, by its resource name, went or goes
-	// out, and false where none is known yet. It is called from the goroutines of requests, one call at
-	// a time, and should heed ctx.
-	Causes func(ctx context.Context, delivery string) (uuid string, ok bool)
+	// Causes returns the message in which a delivery, by its resource name, went or goes out, and false
+	// where none is known yet. It is called from the goroutines of requests, one call at a time, and should
+	// heed ctx.
+	Causes func(ctx context.Context, delivery string) (c Cause, ok bool)
+	// Preview returns what a robot would send of an event, in all languages, as one of the shapes
+	// ShapeMarkdown and ShapeActionCard. It is called from the goroutines of requests and heeds ctx.
+	Preview func(ctx context.Context, shape string, e *eventv1.Event) ([]*notifierv1.Preview, error)
+	// Samples are the webhooks that the page offers to look at; their names are unique.
+	Samples []giteetest.Delivery
+	// Names are the names of the group's members by the mobile number or user id that calls them: DingTalk
+	// shows a member's name where the message has the number.
+	Names map[string]string
 	// GroupName, RobotName and Members are what the group's header and the messages show.
 	GroupName, RobotName string
 	Members              int
@@ -68,7 +87,11 @@ type Page struct {
 	timeline *timeline
 	recorder *Recorder
 	source   Source
+	preview  func(ctx context.Context, shape string, e *eventv1.Event) ([]*notifierv1.Preview, error)
+	samples  []giteetest.Delivery
+	names    map[string]string
 	streams  chan struct{} // a place for each open stream
+	looks    chan struct{} // a place for each body that is looked at
 	closing  chan struct{}
 	close    func()
 }
@@ -86,12 +109,17 @@ func NewPage(o Options) *Page {
 		},
 		timeline: &timeline{
 			source: o.Server, token: o.Token, budget: o.Budget, recorder: o.Recorder, causes: o.Causes,
+			names:   o.Names,
 			curl:    o.Curl,
-			carried: make(map[string]string),
+			carried: make(map[string]Cause),
 		},
 		recorder: o.Recorder,
 		source:   o.Server,
+		preview:  o.Preview,
+		samples:  o.Samples,
+		names:    o.Names,
 		streams:  make(chan struct{}, maxStreams),
+		looks:    make(chan struct{}, maxLooks),
 		closing:  make(chan struct{}),
 	}
 	p.close = sync.OnceFunc(func() { close(p.closing) })
@@ -103,8 +131,10 @@ func NewPage(o Options) *Page {
 func (p *Page) Close() { p.close() }
 
 // Handler serves the page at "/" with its files beside it, "/events" (all there is, then each change, as
-// server-sent events), "/api/messages" (all there is, as JSON) and "/api/webhooks/{id}/body" (what came
-// in, without its secrets). It answers GET and HEAD only and changes nothing.
+// server-sent events), "/api/messages" (all there is, as JSON), "/api/webhooks/{id}/body" (what came in,
+// without its secrets), "/api/samples" with "/api/samples/{name}/body" (webhooks to look at), and "/api/look",
+// which takes a webhook's body and tells what the group would see of it. That one takes POST, from the page's
+// own origin only; all others take GET and HEAD. None changes anything.
 func (p *Page) Handler() http.Handler {
 	mux := http.NewServeMux()
 	files, err := fs.Sub(pageFiles, "page")
@@ -132,6 +162,9 @@ func (p *Page) Handler() http.Handler {
 	mux.HandleFunc("GET /events", p.serveEvents)
 	mux.HandleFunc("GET /api/messages", p.serveSnapshot)
 	mux.HandleFunc("GET /api/webhooks/{id}/body", p.serveBody)
+	mux.HandleFunc("GET /api/samples", p.serveSamples)
+	mux.HandleFunc("GET /api/samples/{name}/body", p.serveSample)
+	mux.Handle("POST /api/look", http.NewCrossOriginProtection().Handler(http.HandlerFunc(p.serveLook)))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)

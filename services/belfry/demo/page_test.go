@@ -35,6 +35,9 @@ func TestPageServesItsFilesUnderAStrictPolicy(t *testing.T) {
 		"/aside.js":               {200, "text/javascript; charset=utf-8", "export function aside"},
 		"/message.js":             {200, "text/javascript; charset=utf-8", "export function bubble"},
 		"/markdown.js":            {200, "text/javascript; charset=utf-8", "export function render"},
+		"/panel.js":               {200, "text/javascript; charset=utf-8", "export async function look"},
+		"/panel.css":              {200, "text/css; charset=utf-8", ".look"},
+		"/api/samples":            {200, "application/json", `"pull_request"`},
 		"/style.css":              {200, "text/css; charset=utf-8", "prefers-color-scheme: dark"},
 		"/icon.svg":               {200, "image/svg+xml", "<svg"},
 		"/api/messages":           {200, "application/json", `"支付组"`},
@@ -70,7 +73,7 @@ func TestPageServesItsFilesUnderAStrictPolicy(t *testing.T) {
 
 func TestPageNeedsNothingFromElsewhere(t *testing.T) {
 	p, _ := newTestPage(t, newFakeGroup(), saying(nil), new(lookup))
-	for _, path := range []string{"/", "/style.css", "/app.js", "/aside.js", "/message.js", "/markdown.js"} {
+	for _, path := range []string{"/", "/style.css", "/panel.css", "/app.js", "/aside.js", "/panel.js", "/message.js", "/markdown.js"} {
 		body := get(t, p.Handler(), http.MethodGet, path).Body.String()
 		// The name of the SVG namespace is no address that anything loads.
 		body = strings.ReplaceAll(body, "http://www.w3.org/2000/svg", "")

@@ -26,16 +26,17 @@ type timeline struct {
 	source   Source
 	token    string
 	budget   int
+	names    map[string]string
 	recorder *Recorder
-	causes   func(ctx context.Context, delivery string) (uuid string, ok bool)
+	causes   func(ctx context.Context, delivery string) (Cause, bool)
 
 	mu       sync.Mutex
 	revision uint64
 	// reset is the revision at which the group was emptied; readers that are behind it start anew.
 	reset    uint64
-	messages []messageEntry // as the group has them, the newest maxMessages
-	webhooks []webhookEntry // as the recorder has them
-	carried  map[string]string
+	messages []messageEntry   // as the group has them, the newest maxMessages
+	webhooks []webhookEntry   // as the recorder has them
+	carried  map[string]Cause // by delivery
 	status   statusView
 	statusAt uint64
 	// curlLine was made at curlAt, when curlAfter was the last webhook.
@@ -57,7 +58,7 @@ type webhookEntry struct {
 }
 
 // refresh reads the group, the recorder and the budget. It asks the notifier which message a delivery
-// went in only while a message lacks its webhook. What it could not learn before ctx ended is left for
+// went in only while a message lacks its webhook, and while the webhook is new. What it could not learn before ctx ended is left for
 // the next refresh.
 func (t *timeline) refresh(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
@@ -133,7 +134,7 @@ func (t *timeline) readMessages(received []dingtalktest.Received) {
 	for _, r := range received {
 		e, ok := known[r.N]
 		if !ok {
-			e = messageEntry{view: viewMessage(r), seen: time.Now(), revision: t.revision}
+			e = messageEntry{view: viewMessage(r, t.names), seen: time.Now(), revision: t.revision}
 			e.view.Looking = true
 		} else if e.view.Duplicates != r.Duplicates {
 			e.view.Duplicates, e.revision = r.Duplicates, t.revision
@@ -145,33 +146,39 @@ func (t *timeline) readMessages(received []dingtalktest.Received) {
 func (t *timeline) findCauses(ctx context.Context) {
 	looking := slices.ContainsFunc(t.messages, func(e messageEntry) bool { return e.view.Looking })
 	type cause struct {
-		webhooks []uint64
-		items    int
+		webhooks      []uint64
+		items, folded int
 	}
 	byUUID := make(map[string]*cause)
 	counted := make(map[string]bool)
 	for _, wh := range t.webhooks {
 		for _, name := range wh.view.Deliveries {
-			uuid, ok := t.carried[name]
-			if !ok && looking && ctx.Err() == nil {
-				if uuid, ok = t.causes(ctx, name); ok && uuid != "" {
-					t.carried[name] = uuid
+			in, ok := t.carried[name]
+			// What is folded into a message of before brings no message that would lack its webhook.
+			fresh := time.Since(wh.view.Time) < lookFor
+			if !ok && (looking || fresh) && ctx.Err() == nil {
+				if in, ok = t.causes(ctx, name); ok && in.UUID != "" {
+					t.carried[name] = in
 				}
 			}
-			if uuid == "" {
+			if in.UUID == "" {
 				continue
 			}
-			c := byUUID[uuid]
+			c := byUUID[in.UUID]
 			if c == nil {
 				c = new(cause)
-				byUUID[uuid] = c
+				byUUID[in.UUID] = c
 			}
 			if n := len(c.webhooks); n == 0 || c.webhooks[n-1] != wh.view.ID {
 				c.webhooks = append(c.webhooks, wh.view.ID)
 			}
 			if !counted[name] { // a repeated webhook names the same deliveries again
 				counted[name] = true
-				c.items++
+				if in.Folded {
+					c.folded++
+				} else {
+					c.items++
+				}
 			}
 		}
 	}
@@ -180,10 +187,12 @@ func (t *timeline) findCauses(ctx context.Context) {
 		before := e.view
 		if c := byUUID[e.view.UUID]; c != nil {
 			e.view.Causes, e.view.Items = c.webhooks, max(c.items, e.view.Items)
+			e.view.Folded = max(c.folded, e.view.Folded)
 		}
 		// A message of several may still lack some of its webhooks, so looking goes on for a while.
 		e.view.Looking = e.view.UUID != "" && time.Since(e.seen) < lookFor
-		if e.view.Looking != before.Looking || !reflect.DeepEqual(e.view.Causes, before.Causes) || e.view.Items != before.Items {
+		if e.view.Looking != before.Looking || !reflect.DeepEqual(e.view.Causes, before.Causes) ||
+			e.view.Items != before.Items || e.view.Folded != before.Folded {
 			e.revision = t.revision
 		}
 	}

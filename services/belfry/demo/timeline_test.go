@@ -222,3 +222,42 @@ func TestMessageViewsHoldWhatThePageShows(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsFoldedAwayIsAmongTheCausesOfItsMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, l := newFakeGroup(), new(lookup)
+		p, rec := newTestPage(t, g, saying(map[string]string{
+			"/hooks/opened":   `["robots/a/deliveries/1"]`,
+			"/hooks/assigned": `["robots/a/deliveries/2"]`,
+		}), l)
+		post(t, rec, "/hooks/opened", "{}")
+		l.set("robots/a/deliveries/1", "u1")
+		g.receive("u1", dingtalk.Text{Content: "opened"})
+		p.timeline.refresh(t.Context())
+		_, rev := p.timeline.since(0)
+
+		// It comes when nobody looks for webhooks of the message any more.
+		time.Sleep(2 * lookFor)
+		p.timeline.refresh(t.Context())
+		post(t, rec, "/hooks/assigned", "{}")
+		p.timeline.refresh(t.Context())
+		l.set("robots/a/deliveries/2", "folded into u1")
+		time.Sleep(lookFor / 2)
+		p.timeline.refresh(t.Context())
+		u, _ := p.timeline.since(rev)
+		if len(u.Messages) != 1 {
+			t.Fatalf("%d messages are told anew, want the one that tells it", len(u.Messages))
+		}
+		m := u.Messages[0]
+		if diff := cmp.Diff([]uint64{1, 2}, m.Causes); diff != "" || m.Items != 1 || m.Folded != 1 {
+			t.Errorf("%d items, %d folded, causes (-want +got):\n%s", m.Items, m.Folded, diff)
+		}
+		// Nobody is asked for ever.
+		time.Sleep(2 * lookFor)
+		asked := l.count()
+		p.timeline.refresh(t.Context())
+		if n := l.count() - asked; n != 0 {
+			t.Errorf("it was asked %d times more when all is known", n)
+		}
+	})
+}

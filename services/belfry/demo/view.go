@@ -83,8 +83,10 @@ type messageView struct {
 	// being looked for; a message with neither came through the notifier's API.
 	Causes  []uint64 `json:"causes,omitempty"`
 	Looking bool     `json:"looking,omitempty"`
-	// Items is how many deliveries of those webhooks it carries; above 1 it is a digest.
-	Items int `json:"items,omitempty"`
+	// Items is how many deliveries of those webhooks it carries; above 1 it is a digest. Folded is how many
+	// others it tells along with them.
+	Items  int `json:"items,omitempty"`
+	Folded int `json:"folded,omitempty"`
 }
 
 type linkView struct {
@@ -94,7 +96,9 @@ type linkView struct {
 }
 
 type mentionView struct {
-	Target    string `json:"target"`
+	Target string `json:"target"`
+	// Name is what DingTalk shows in its place, where that is known.
+	Name      string `json:"name,omitempty"`
 	UserID    bool   `json:"userId"`
 	Effective bool   `json:"effective"`
 	Why       string `json:"why,omitempty"`
@@ -113,18 +117,25 @@ func viewWebhook(wh Webhook) webhookView {
 	}
 }
 
-// viewMessage shows what the group received, without its causes.
-func viewMessage(r dingtalktest.Received) messageView {
-	v := messageView{
-		N: r.N, Time: r.Time, Bytes: len(r.Body), UUID: r.UUID,
-		Duplicates: r.Duplicates, Warnings: r.Warnings, MentionsAll: r.MentionsAll,
-	}
+// viewMessage shows what the group received, without its causes. names are Options.Names.
+func viewMessage(r dingtalktest.Received, names map[string]string) messageView {
+	v := viewContent(r.Message.Content)
+	v.N, v.Time, v.Bytes, v.UUID = r.N, r.Time, len(r.Body), r.UUID
+	v.Duplicates, v.Warnings, v.MentionsAll = r.Duplicates, r.Warnings, r.MentionsAll
 	for _, m := range r.Mentions {
 		// Shown has the masks in it, but their stars would read as Markdown, so the page sets them itself.
 		masked := r.Shown != "" && !m.UserID && !strings.Contains(r.Shown, "@"+m.Target)
-		v.Mentions = append(v.Mentions, mentionView{m.Target, m.UserID, m.Effective, m.Why, masked})
+		v.Mentions = append(v.Mentions, mentionView{
+			Target: m.Target, Name: names[m.Target], UserID: m.UserID, Effective: m.Effective, Why: m.Why, Masked: masked,
+		})
 	}
-	switch c := r.Message.Content.(type) {
+	return v
+}
+
+// viewContent shows a message's type and what that type has.
+func viewContent(content dingtalk.Content) messageView {
+	var v messageView
+	switch c := content.(type) {
 	case dingtalk.Text:
 		v.Type, v.Text = "text", c.Content
 	case dingtalk.Markdown:

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -77,11 +78,6 @@ func (b *ledger) used(allowance string, now time.Time) int {
 	return b.sums[account{allowance, monthOf(now)}]
 }
 
-// urgent says whether n may not wait for an allowance's sake: it was marked so, or it calls somebody.
-func (r Robot) urgent(n Notification) bool {
-	return n.Urgent || r.Renderer.Calls(n)
-}
-
 // A gathering is what a lane knows of the items that it lets gather beyond a cursor.
 type gathering struct {
 	cursor uint64
@@ -94,28 +90,20 @@ type gathering struct {
 	urgent uint64
 }
 
-// look takes note of what was read beyond g.seen.
-func (g *gathering) look(r Robot, ns []Notification) {
+// look takes note of what was read beyond g.seen: it was marked so, or it calls somebody, where it can't wait.
+func (g *gathering) look(ns []Notification, calls func(Notification) bool) {
 	for _, n := range ns {
 		g.seen = n.Seq
 		g.items++
-		if r.urgent(n) {
+		if n.Urgent || calls(n) {
 			g.urgent = n.Seq
 		}
 	}
 }
 
-// allowance returns the allowance that the robot's calls count against; nil for none.
-func (d *Dispatcher) allowance(r Robot) *Allowance {
-	if a, ok := d.allowances[r.Allowance]; ok {
-		return &a
-	}
-	return nil
-}
-
 // gather returns how long the robot's items gather at now.
 func (l *lane) gather(now time.Time) time.Duration {
-	a := l.d.allowance(l.robot)
+	a := l.allowance
 	if a == nil {
 		return 0
 	}
@@ -137,11 +125,16 @@ func (l *lane) gathered(ctx context.Context, head Notification, gather time.Dura
 		return 0, now, nil
 	}
 	if g.items < batchMax {
-		ns, err := l.d.opts.Journal.Read(ctx, l.robot.Name, g.seen, batchMax-g.items)
+		ns, err := l.d.opts.Journal.Read(ctx, l.name, g.seen, batchMax-g.items)
 		if err != nil {
 			return 0, now, err
 		}
-		g.look(l.robot, ns)
+		last := g.seen
+		if len(ns) > 0 {
+			last = ns[len(ns)-1].Seq
+		}
+		g.look(slices.DeleteFunc(ns, func(n Notification) bool { return l.rec.done(n.Seq) }), l.calling)
+		g.seen = last
 	}
 	switch {
 	case g.urgent > 0:

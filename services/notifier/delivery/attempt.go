@@ -6,121 +6,18 @@ import (
 	"errors"
 	"time"
 
-	"github.com/google/uuid"
 	"go.uber.org/zap"
 
 	"gitee.com/belfry/belfry/pkg/dingtalk"
 )
 
-// A folding says how much of what waits goes in one message.
-type folding struct {
-	// all folds as much as the renderer takes; otherwise the first goes alone.
-	all bool
-	// upTo is the last place that may be in it; 0 for no bound.
-	upTo uint64
-}
-
-// intend makes a message of the beginning of batch, or of more where f wants that, and writes down that it
-// is to go through member. False: there is nothing to send after all. What can't be worded becomes a dead
-// letter.
-func (l *lane) intend(ctx context.Context, batch []Notification, f folding, member Member, now time.Time) (bool, error) {
-	var in *Intent
-	var unworded error
-	var err error
-	if f.all {
-		in, unworded, err = l.fold(ctx, batch, f, now)
-	} else {
-		in, unworded = l.word(batch[:1])
-	}
-	switch {
-	case err != nil:
-		return false, err
-	case unworded != nil:
-		return false, l.bury(ctx, batch[:1], unwordable(unworded), nil)
-	}
-	in.Member = member.ID
-	rec := l.rec
-	rec.Intent = in
-	return true, l.save(ctx, rec)
-}
-
-// fold reads as far as a message can reach and words it. It keeps nothing of what it read, which is much
-// where many lanes do so; batch is what was read before.
-func (l *lane) fold(ctx context.Context, batch []Notification, f folding, now time.Time) (in *Intent, unworded, err error) {
-	defer l.d.enter()()
-	ahead, err := l.ahead(ctx, batch)
-	if err != nil {
-		return nil, nil, err
-	}
-	in, unworded = l.word(l.together(ahead, f, now))
-	return in, unworded, nil
-}
-
-// ahead reads as far as a message can reach. What was read before counts where it is more: another server of
-// a shared journal may have answered, and lag behind.
-func (l *lane) ahead(ctx context.Context, batch []Notification) ([]Notification, error) {
-	more, err := l.d.opts.Journal.Read(ctx, l.robot.Name, l.rec.Cursor, batchMax)
-	if len(more) < len(batch) {
-		more = batch
-	}
-	return more, err
-}
-
-// together returns the beginning of batch that may go in one message: what becomes a dead letter does so
-// in its turn.
-func (l *lane) together(batch []Notification, f folding, now time.Time) []Notification {
-	n := 1
-	for n < len(batch) && batch[n].Refusal == nil && !l.tooOld(batch[n], now) && (f.upTo == 0 || batch[n].Seq <= f.upTo) {
-		n++
-	}
-	if s := l.rec.Suspect; s != nil && batch[0].Seq <= s.Until {
-		n = min(n, s.Max)
-	}
-	return batch[:n]
-}
-
-// word makes an intent of as much of batch as the renderer takes.
-func (l *lane) word(batch []Notification) (*Intent, error) {
-	r, err := l.render(batch)
-	if err != nil {
-		return nil, err
-	}
-	body, err := r.Message.MarshalJSON()
-	if err != nil {
-		return nil, err
-	}
-	return &Intent{
-		First:  batch[0].Seq,
-		Last:   batch[r.Used-1].Seq,
-		Items:  r.Used,
-		Newest: batch[r.Used-1].CreateTime,
-		UUID:   uuid.NewString(),
-		Body:   body,
-	}, nil
-}
-
-// render asks the renderer. A panic in there, which would otherwise end the process again and again, makes
-// a dead letter of the one notification that brings it about.
-func (l *lane) render(batch []Notification) (r Rendering, err error) {
-	defer func() {
-		p := recover()
-		if p == nil {
-			return
-		}
-		l.log.Error("wording panicked", zap.Uint64("first", batch[0].Seq), zap.Int("items", len(batch)), zap.Any("panic", p), zap.Stack("stack"))
-		if len(batch) > 1 {
-			r, err = l.render(batch[:1])
-			return
-		}
-		err = errors.New("the wording of it failed; the log tells more")
-	}()
-	return l.robot.Renderer.Render(batch, nil)
-}
-
 // attempt makes one call for the intent, through the member that it names, and writes down what came of it.
 // batch is what the message holds; nil where that is yet to be read.
 func (l *lane) attempt(ctx context.Context, member Member, batch []Notification) error {
 	in := *l.rec.Intent
+	if in.silent() {
+		return l.conclude(ctx, in, batch)
+	}
 	var m dingtalk.Message
 	if err := json.Unmarshal(in.Body, &m); err != nil {
 		return l.refused(ctx, in, &dingtalk.Refusal{
@@ -128,13 +25,13 @@ func (l *lane) attempt(ctx context.Context, member Member, batch []Notification)
 		})
 	}
 	if l.d.blind.Load() {
-		c, err := l.d.opts.Journal.Control(ctx, l.robot.Name)
+		c, err := l.d.opts.Journal.Control(ctx, l.name)
 		if err != nil {
 			return err
 		}
 		l.controlled(c)
 	}
-	if !l.wanted().PausedSince.IsZero() { // since the step began
+	if !l.wanted().PausedSince.IsZero() || l.hushes(in, time.Now()) || l.configuration().version != l.version { // since the step began
 		return nil
 	}
 	if err := l.may(); err != nil {
@@ -162,17 +59,27 @@ func (l *lane) attempt(ctx context.Context, member Member, batch []Notification)
 	if refusal != nil {
 		return l.refused(ctx, in, refusal)
 	}
-	if batch == nil {
-		if batch, err = l.items(ctx, in); err != nil {
-			return err
-		}
-	} else {
-		batch = batch[:in.Items]
-	}
 	state := l.rec.Members[member.ID]
 	state.Suspension, state.Throttles, state.MutedUntil = nil, 0, time.Time{}
 	l.rec = l.rec.with(member.ID, state)
-	return l.settle(ctx, batch, &in, nil)
+	return l.conclude(ctx, in, batch)
+}
+
+// conclude settles what in holds as delivered. batch begins with that; nil where it is yet to be read.
+func (l *lane) conclude(ctx context.Context, in Intent, batch []Notification) error {
+	if batch == nil {
+		var err error
+		if batch, err = l.items(ctx, in); err != nil {
+			return err
+		}
+	}
+	if in.silent() {
+		if err := l.may(); err != nil { // no call was made, and asked before it
+			return err
+		}
+		l.log.Info("delivery.folded", zap.Int("items", in.Items), zap.Uint64("first", in.First), zap.Uint64("last", in.Last))
+	}
+	return l.settle(ctx, batch[:min(len(batch), in.Items)], &in, nil)
 }
 
 // counts says whether a call that ended so counts against the month's allowance. DingTalk's billing document
@@ -191,7 +98,7 @@ func counts(r *dingtalk.Refusal) bool {
 
 // tell logs an attempt, and has it counted.
 func (l *lane) tell(in Intent, member Member, r *dingtalk.Refusal, elapsed time.Duration) {
-	a := Attempt{Robot: l.robot.Name, Class: "ok", Items: in.Items, Elapsed: elapsed}
+	a := Attempt{Robot: l.name, Class: "ok", Items: in.Items, Elapsed: elapsed}
 	if r != nil {
 		class := classOf(in, r)
 		a.Class, a.Verdict = class.String(), failureOf(r, class).Verdict

@@ -1,6 +1,6 @@
-// Package delivery brings notifications to groups: in order, each once, within the robot's budget, and
-// whatever happens on the way. It owns the rules (lanes, budget, retries, suspension, dead letters) and
-// knows neither a network nor a store: those it is given as a Journal, a Sender and a Renderer.
+// Package delivery brings notifications to groups: in order (but see Quiet), each once, within the robot's
+// budget, and whatever happens on the way. It owns the rules (lanes, budget, retries, suspension, dead letters)
+// and knows neither a network nor a store: those it is given as a Journal, a Sender and a Renderer.
 //
 // A lane owns one robot, and has a goroutine while there is something to do for it. All that a lane must
 // remember stands in its LaneRecord, so that after any crash the record says where to go on, here or in

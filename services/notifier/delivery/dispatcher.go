@@ -3,7 +3,6 @@ package delivery
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,15 +15,19 @@ import (
 type Options struct {
 	Journal Journal
 	Sender  Sender
-	// Robots are those to deliver for; names are unique.
+	// Robots are those to deliver for until Update; names are unique.
 	Robots []Robot
-	// Allowances are those that robots name; names are unique.
+	// Allowances are those that robots name until Update; names are unique.
 	Allowances []Allowance
 	// Owner says which robots are this process's; nil: all are.
 	Owner Owner
-	// MaxAge is how old a notification may become before it is given up; 0 means 24 hours.
+	// MaxAge is how old a notification may become before it is given up; 0 means 24 hours. The time that is
+	// in its robot's quiet hours does not count.
 	MaxAge time.Duration
-	Log    *zap.Logger
+	// Retention is how long the journal keeps a notification; 0 means for ever. Quiet hours hold nothing
+	// until the journal forgets it: an hour before that it is given up.
+	Retention time.Duration
+	Log       *zap.Logger
 	// Observe, if set, is told of every attempt that was made, in the lane's goroutine.
 	Observe func(Attempt)
 	// Changed, if set, is told when what Status says of a robot may have changed. It returns at once, and
@@ -47,9 +50,8 @@ type Attempt struct {
 // Dispatcher has a lane for every robot, of the configuration and of the journal. It owns the lanes' records
 // of the robots that are its process's: nobody else may write them. It is a Follower of its journal.
 type Dispatcher struct {
-	opts       Options
-	allowances map[string]Allowance
-	ledger     *ledger
+	opts   Options
+	ledger *ledger
 	// slots bounds how many lanes read much at a time, so that all of them waking at once are no stampede.
 	slots chan struct{}
 
@@ -62,6 +64,8 @@ type Dispatcher struct {
 
 	mu    sync.Mutex
 	lanes map[string]*lane
+	// version is that of the settings that Update gave last.
+	version uint64
 	// current says that all that stood in the journal was told; nothing is sent before. Once stopping is set
 	// no lane is started.
 	current, stopping bool
@@ -80,46 +84,20 @@ func New(opts Options) (*Dispatcher, error) {
 	if opts.MaxAge == 0 {
 		opts.MaxAge = 24 * time.Hour
 	}
+	robots, err := arrange(opts.Robots, opts.Allowances)
+	if err != nil {
+		return nil, err
+	}
 	d := &Dispatcher{
-		opts:       opts,
-		allowances: make(map[string]Allowance, len(opts.Allowances)),
-		ledger:     newLedger(),
-		slots:      make(chan struct{}, busyLanes),
-		lanes:      make(map[string]*lane, len(opts.Robots)),
+		opts:   opts,
+		ledger: newLedger(),
+		slots:  make(chan struct{}, busyLanes),
+		lanes:  make(map[string]*lane, len(robots)),
 	}
-	for _, a := range opts.Allowances {
-		if _, ok := d.allowances[a.Name]; ok || a.Name == "" || a.PerMonth <= 0 {
-			return nil, fmt.Errorf("delivery: allowance %q needs a name of its own and calls above 0", a.Name)
-		}
-		d.allowances[a.Name] = a
-	}
-	for _, r := range opts.Robots {
-		if err := d.check(r); err != nil {
-			return nil, fmt.Errorf("delivery: robot %q: %w", r.Name, err)
-		}
-		d.lanes[r.Name] = newLane(r, false, d)
+	for name, s := range robots {
+		d.lanes[name] = newLane(s, d)
 	}
 	return d, nil
-}
-
-func (d *Dispatcher) check(r Robot) error {
-	if d.lanes[r.Name] != nil {
-		return errors.New("another one has its name")
-	}
-	if _, ok := d.allowances[r.Allowance]; !ok && r.Allowance != "" {
-		return fmt.Errorf("there is no allowance %q", r.Allowance)
-	}
-	if len(r.Members) == 0 || r.Renderer == nil {
-		return errors.New("it has no members, or no renderer")
-	}
-	ids := make(map[string]bool, len(r.Members))
-	for _, m := range r.Members {
-		if m.ID == "" || ids[m.ID] {
-			return errors.New("two of its members are the same, or one has no ID")
-		}
-		ids[m.ID] = true
-	}
-	return nil
 }
 
 // Grace is how long Run goes on after its context ended, so that calls under way can end and be written
@@ -171,7 +149,7 @@ func (d *Dispatcher) lane(robot string) *lane {
 	defer d.mu.Unlock()
 	l := d.lanes[robot]
 	if l == nil {
-		l = newLane(Robot{Name: robot}, true, d)
+		l = newLane(gone(robot), d)
 		d.lanes[robot] = l
 	}
 	return l
@@ -201,7 +179,7 @@ func (d *Dispatcher) names(wanted func(*lane) bool) []string {
 	var names []string
 	for _, l := range d.all() {
 		if wanted(l) {
-			names = append(names, l.robot.Name)
+			names = append(names, l.name)
 		}
 	}
 	slices.Sort(names)

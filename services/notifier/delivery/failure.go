@@ -68,6 +68,15 @@ func expired(maxAge time.Duration, last *Failure, uncertain bool) Failure {
 	return f
 }
 
+// unwordable is the failure of what the renderer can't word.
+func unwordable(err error) Failure {
+	return Failure{
+		Reason:  notifierv1.ErrorReason_ERROR_REASON_NOT_RENDERABLE,
+		Message: err.Error(),
+		Verdict: MendMessage,
+	}
+}
+
 // The failures that Belfry itself is the source of.
 var (
 	robotPaused = Failure{
@@ -79,6 +88,11 @@ var (
 		Reason:  notifierv1.ErrorReason_ERROR_REASON_ROBOT_REMOVED,
 		Message: "the robot is no longer in the configuration: put it back there, or redeliver through another robot",
 		Verdict: MendConfiguration,
+	}
+	robotQuiet = Failure{
+		Reason:  notifierv1.ErrorReason_ERROR_REASON_ROBOT_QUIET,
+		Message: "the robot's quiet hours are on: what they hold is sent when they end",
+		Verdict: Waiting,
 	}
 	outcomeUnknown = Failure{
 		Reason:  notifierv1.ErrorReason_ERROR_REASON_OUTCOME_UNKNOWN,

@@ -24,6 +24,7 @@ import (
 type group struct {
 	mu    sync.Mutex
 	shown []string // the request ids that the group saw, in order
+	uuids []string // of the messages that each of them was in
 	seen  map[string]bool
 	calls []call
 	sizes []int // items of each message shown
@@ -84,6 +85,7 @@ func (g *group) show(c call) {
 		}
 		g.seen[key] = true
 		g.shown = append(g.shown, c.items...)
+		g.uuids = append(g.uuids, slices.Repeat([]string{c.uuid}, len(c.items))...)
 		g.sizes = append(g.sizes, len(c.items))
 	}
 }

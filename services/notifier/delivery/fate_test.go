@@ -19,7 +19,8 @@ type fate struct {
 	mu      sync.Mutex
 	journal []int
 	answers []int
-	// resting is until when a member that throttled may not be called, paused whether none may.
+	// resting is until when a member that throttled may not be called, paused whether none may, since the robot
+	// is paused or removed.
 	resting map[string]time.Time
 	paused  bool
 	wrong   []string
@@ -102,7 +103,7 @@ func (f *fate) check(c call) {
 		return
 	}
 	if f.paused {
-		f.wrong = append(f.wrong, "a call was made although the robot is paused")
+		f.wrong = append(f.wrong, "a call was made although the robot is paused or removed")
 	}
 	if time.Now().Before(f.resting[c.member]) {
 		f.wrong = append(f.wrong, "a call was made through "+c.member+", which is muted")

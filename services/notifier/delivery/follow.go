@@ -30,10 +30,7 @@ func (d *Dispatcher) Saved(rec LaneRecord) {
 
 // Controlled implements Follower.
 func (d *Dispatcher) Controlled(c Control) {
-	l, ok := d.known(c.Robot)
-	if !ok || l.removed { // nothing is sent for it anyway
-		return
-	}
+	l := d.lane(c.Robot) // also of a removed one, which may come back
 	l.controlled(c)
 	d.rouse(l)
 }
@@ -47,11 +44,15 @@ func (d *Dispatcher) Current() {
 	d.blind.Store(false)
 	if first {
 		for _, name := range d.Removed() {
-			d.opts.Log.Warn("something waits for a robot that is no longer in the configuration: put it back, or let what waits become dead letters, which can be redelivered through another robot",
-				zap.String("robot", name), zap.Stringer("max_age", d.opts.MaxAge))
+			d.warnRemoved(name)
 		}
 	}
 	d.rouseAll()
+}
+
+func (d *Dispatcher) warnRemoved(robot string) {
+	d.opts.Log.Warn("something waits for a robot that is no longer in the configuration: put it back, or let what waits become dead letters, which can be redelivered through another robot",
+		zap.String("robot", robot), zap.Stringer("max_age", d.opts.MaxAge))
 }
 
 // follow keeps the journal followed until ctx ends.

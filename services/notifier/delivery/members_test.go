@@ -253,6 +253,7 @@ func TestStateOfAMemberThatIsGoneIsForgotten(t *testing.T) {
 		b.stop()
 		b.opts.Robots[0].Members = b.opts.Robots[0].Members[1:]
 		b.start()
+		time.Sleep(2 * time.Minute) // its calls no longer count
 		b.notify("team", "b")
 		synctest.Wait()
 		b.finish()

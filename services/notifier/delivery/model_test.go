@@ -40,15 +40,15 @@ func TestMain(m *testing.M) {
 
 // The steps of a history.
 const (
-	arrivals  = iota // of as many as arrive says
-	some             // time passes
-	aWhile           // more time passes
-	restarted        // a process stops in good order and comes back
-	killed           // nothing that a process does after this moment is written down; then it comes back
-	paused           // somebody pauses the robot, or resumes it
-	moved            // the robot becomes another process's
-	frozen           // a process stops in the middle of what it does, loses the robot, and wakes late
-	kinds
+	arrivals     = iota // of as many as arrive says
+	some                // time passes
+	aWhile              // more time passes
+	restarted           // a process stops in good order and comes back
+	killed              // nothing that a process does after this moment is written down; then it comes back
+	paused              // somebody pauses the robot, or resumes it
+	moved               // the robot becomes another process's
+	frozen              // a process stops in the middle of what it does, loses the robot, and wakes late
+	reconfigured        // all processes are given other settings: members, wording, quiet hours, or no such robot
 )
 
 var arrive = []int{1, 1, 3, 20, 60}
@@ -60,19 +60,23 @@ type story struct {
 	roster *roster
 	seats  []*seat
 	stops  []func()
+	ds     []*delivery.Dispatcher
 	paused bool
 	put    int
-	want   []string          // what the group must see, in order
+	want   []string          // what the group must see unless it is folded away, in order
 	dead   map[string]string // how what it must not see begins: "refused", "unwordable", "barred"
+	changing
 }
 
 // TestAnyHistoryDeliversEachOnceInOrderWithinTheBudget draws histories of arrivals, faults of the journal
-// and of DingTalk, crashes, restarts, pauses, moves from process to process and freezes, for a group with one
-// to three robots. When all is well again the group has seen just what was accepted, in order, each once,
-// without what can't be told; and on the way no robot was called too fast, inside a mute or while paused.
+// and of DingTalk, crashes, restarts, pauses, moves from process to process, freezes and reloads, for a group
+// with one to three robots, with quiet hours or without, and with a wording that folds or not. When all is well
+// again the group has seen just what was accepted, each once, without what can't be told and what is told by
+// another; in order, but that in quiet hours what is urgent overtook what is not; and on the way no robot was
+// called too fast, inside a mute, while paused or removed, or in quiet hours for what they hold.
 func TestAnyHistoryDeliversEachOnceInOrderWithinTheBudget(t *testing.T) {
 	step := rapid.Custom(func(rt *rapid.T) [2]int {
-		kind := rapid.SampledFrom([]int{arrivals, arrivals, arrivals, some, some, aWhile, restarted, killed, paused, moved, frozen}).Draw(rt, "kind")
+		kind := rapid.SampledFrom([]int{arrivals, arrivals, arrivals, some, some, aWhile, restarted, killed, paused, moved, frozen, reconfigured}).Draw(rt, "kind")
 		return [2]int{kind, rapid.IntRange(0, len(arrive)-1).Draw(rt, "of")}
 	})
 	rapid.Check(t, func(rt *rapid.T) {
@@ -82,16 +86,18 @@ func TestAnyHistoryDeliversEachOnceInOrderWithinTheBudget(t *testing.T) {
 		members := rapid.IntRange(1, 3).Draw(rt, "members")
 		processes := oneOrTwo.Draw(rt, "processes")
 		planned := rapid.Bool().Draw(rt, "planned")
+		quiet := rapid.Bool().Draw(rt, "quiet")
+		folds := rapid.Bool().Draw(rt, "folds")
 		var problem string
 		synctest.Test(t, func(t *testing.T) {
 			s := &story{bench: newBench(t), fate: f, roster: newRoster(), dead: make(map[string]string)}
-			s.opts.Robots = []delivery.Robot{robot("team", members)}
-			s.word(lines{max: fold})
+			s.changing = changing{members: members, fold: fold, folds: folds, quiet: quiet, begun: make(map[string]beginning)}
 			s.opts.MaxAge = 1000 * time.Hour
 			if planned {
 				s.opts.Allowances = []delivery.Allowance{{Name: "org", PerMonth: 100, MaxWait: 10 * time.Minute}}
-				s.opts.Robots[0].Allowance = "org"
+				s.allowance = "org"
 			}
+			s.opts.Robots = s.robots()
 			s.journal.Fault = f.fault
 			s.group.answer = f.answer
 			problem = s.play(processes, script)
@@ -104,10 +110,12 @@ func TestAnyHistoryDeliversEachOnceInOrderWithinTheBudget(t *testing.T) {
 
 // play runs the steps and returns what was wrong in the end, or nothing.
 func (s *story) play(processes int, script [][2]int) string {
-	s.stops = make([]func(), processes)
+	s.stops, s.ds = make([]func(), processes), make([]*delivery.Dispatcher, processes)
 	for i := range processes {
 		s.seats = append(s.seats, newSeat(s.journal, s.roster, s.group, i))
+		s.seats[i].saving = s.saving
 	}
+	s.mark()
 	for i := range processes {
 		s.begin(i)
 	}
@@ -138,8 +146,12 @@ func (s *story) play(processes int, script [][2]int) string {
 			s.roster.give(of % processes)
 		case frozen:
 			s.freeze(i, of)
+		case reconfigured:
+			s.reconfigure(of)
 		}
 	}
+	s.removed = true // what comes next puts it back
+	s.reconfigure(0)
 	s.pause(false)
 	time.Sleep(20 * time.Hour)
 	for _, stop := range s.stops {
@@ -154,14 +166,14 @@ func (s *story) begin(i int) {
 	if len(s.seats) > 1 {
 		opts.Owner = s.seats[i]
 	}
-	_, s.stops[i] = run(s.t, opts)
+	s.ds[i], s.stops[i] = run(s.t, opts)
 }
 
 // arrive accepts n more; some of them can't be told, some are urgent.
 func (s *story) arrive(n int) bool {
 	for range n {
 		s.put++
-		id := ids(s.put, s.put)[0]
+		id := s.name(s.put)
 		n := delivery.Notification{Robot: "team", Message: &notifierv1.Message{}, CreateTime: time.Now(), Urgent: s.put%7 == 0}
 		how := ""
 		switch {
@@ -209,13 +221,14 @@ func (s *story) pause(paused bool) {
 		}
 	}
 	synctest.Wait()
-	s.fate.pause(paused)
+	s.fate.pause(s.paused || s.removed)
 }
 
 // freeze freezes a process, for less time than the others wait for it, and lets another one have the robot.
 // An answer that it was given is written down before: what it alone knows the other can't keep to.
 func (s *story) freeze(i, of int) {
 	synctest.Wait()
+	s.frozen = true
 	s.seats[i].freeze()
 	if len(s.seats) > 1 {
 		time.Sleep(leaseTime)
@@ -240,7 +253,7 @@ func (s *story) verdict() string {
 		return s.fate.wrong[0]
 	}
 	// What may have been shown and may not have been is said to be so, and shown once at most.
-	unknown := make(map[string]bool)
+	unknown, hidden := make(map[string]bool), make(map[string]bool)
 	outcomes := s.journal.Outcomes("team")
 	for _, n := range s.journal.Log("team") {
 		out, ok := outcomes[n.Seq]
@@ -249,13 +262,28 @@ func (s *story) verdict() string {
 			return n.RequestID + " has no outcome"
 		case out.Failure != nil && out.Failure.Reason == notifierv1.ErrorReason_ERROR_REASON_OUTCOME_UNKNOWN:
 			unknown[n.RequestID] = true
+		case out.Into != 0:
+			if wrong := s.folded(n, out, outcomes[out.Into]); wrong != "" {
+				return wrong
+			}
+			if slices.Contains(g.shown, n.RequestID) {
+				return n.RequestID + " was shown although it is folded away"
+			}
+			hidden[n.RequestID] = true
 		case out.Delivered != (s.dead[n.RequestID] == ""):
 			return n.RequestID + " ended the wrong way"
 		}
 	}
-	want := slices.DeleteFunc(slices.Clone(s.want), func(id string) bool { return unknown[id] && !slices.Contains(g.shown, id) })
+	want := slices.DeleteFunc(slices.Clone(s.want), func(id string) bool { return hidden[id] || unknown[id] && !slices.Contains(g.shown, id) })
+	if s.everQuiet {
+		if wrong := s.overtaken(want); wrong != "" {
+			return wrong
+		}
+		slices.Sort(g.shown)
+		slices.Sort(want)
+	}
 	if !slices.Equal(g.shown, want) {
 		return "the group saw " + strings.Join(g.shown, " ") + "\nwant " + strings.Join(want, " ")
 	}
-	return ""
+	return s.disturbed()
 }

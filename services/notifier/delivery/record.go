@@ -3,6 +3,7 @@ package delivery
 import (
 	"encoding/json"
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -13,10 +14,15 @@ type LaneRecord struct {
 	Revision uint64 `json:"-"`
 	// Cursor: everything of the robot's at or below it is settled.
 	Cursor uint64 `json:"cursor"`
+	// Ahead are the places beyond the cursor that are settled as well, ascending, at most 256: what quiet
+	// hours let through before what they hold.
+	Ahead []uint64 `json:"ahead,omitempty"`
 	// Intent is the message that is being sent; nil between messages.
 	Intent *Intent `json:"intent,omitempty"`
 	// Members are the states of the robot's members by their IDs; one that was never called has none.
 	Members map[string]MemberState `json:"members,omitempty"`
+	// Told is what the group was told lately, oldest first: of the last ten minutes, at most 64.
+	Told []Told `json:"told,omitempty"`
 	// Suspect is set after DingTalk refused a digest for what some item in it holds, until the item is found.
 	Suspect *Suspect `json:"suspect,omitempty"`
 	// Resumed is the Control.Resumed that the lane acted on last.
@@ -62,16 +68,25 @@ type Suspect struct {
 // attempt, also after a crash, is of the same message under the same UUID.
 type Intent struct {
 	// First and Last are the places of the first and last notification in it, Items their number; they
-	// are the Items notifications of the robot's that follow the cursor.
+	// are the Items notifications of the robot's that follow the cursor and aren't settled, or those at Ahead.
 	First uint64 `json:"first"`
 	Last  uint64 `json:"last"`
 	Items int    `json:"items"`
+	// Ahead are the places of its notifications, ascending, where it overtakes others that quiet hours hold.
+	Ahead []uint64 `json:"ahead,omitempty"`
+	// Through says that quiet hours don't hold it.
+	Through bool `json:"through,omitempty"`
 	// Newest is when the last of them was accepted.
 	Newest time.Time `json:"newest,omitzero"`
 	// UUID is the msgUuid.
 	UUID string `json:"uuid"`
-	// Body is the message as package dingtalk encodes it.
-	Body json.RawMessage `json:"body"`
+	// Body is the message as package dingtalk encodes it; empty where all items were folded away, so that
+	// there is nothing to send.
+	Body json.RawMessage `json:"body,omitempty"`
+	// Folded, Marks and Note are the Rendering's.
+	Folded []Fold `json:"folded,omitempty"`
+	Marks  []Mark `json:"marks,omitempty"`
+	Note   string `json:"note,omitempty"`
 	// Member is the ID of the member that makes the attempt under way, or made the last one.
 	Member string `json:"member"`
 	// Attempts counts the calls that were begun and ended.
@@ -128,6 +143,15 @@ func (rec LaneRecord) sane(now time.Time) LaneRecord {
 		if changed {
 			rec = rec.with(id, m)
 		}
+	}
+	if slices.ContainsFunc(rec.Told, func(t Told) bool { return t.Time.After(now) }) {
+		told := slices.Clone(rec.Told)
+		for i := range told {
+			if told[i].Time.After(now) {
+				told[i].Time = now
+			}
+		}
+		rec.Told = told
 	}
 	if in := rec.Intent; in != nil {
 		fixed := *in

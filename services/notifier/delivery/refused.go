@@ -69,7 +69,7 @@ func (l *lane) spoiled(ctx context.Context, in Intent, r *dingtalk.Refusal, f Fa
 		m.Suspension = nil // DingTalk looked at the message, so the member is well
 		l.rec = l.rec.with(in.Member, m)
 	}
-	if in.Items == 1 {
+	if in.Items-len(in.Folded) <= 1 { // what is folded away into the only one told shares its fate
 		l.rec.Suspect = nil // found; if there is another, it will be found as this one was
 		return l.buryIntent(ctx, in, f)
 	}

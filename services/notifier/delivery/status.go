@@ -11,9 +11,10 @@ type Status struct {
 	Robot Robot
 	// Removed says that the robot isn't in the configuration.
 	Removed bool
-	// Cursor: everything of the robot's at or below it is settled. Newest is the place of its last
-	// notification; something waits where that is beyond the cursor.
+	// Cursor: everything of the robot's at or below it is settled, and so are the places Ahead beyond it, which
+	// ascend. Newest is the place of its last notification; something waits where that is beyond the cursor.
 	Cursor, Newest uint64
+	Ahead          []uint64
 	// Sending is the message under way; nil between messages.
 	Sending *Intent
 	// BudgetLimit is how many calls any minute may have, BudgetLeft how many of them may be made now: those
@@ -27,6 +28,8 @@ type Status struct {
 	Control Control
 	// Members are the states of Robot.Members, in their order.
 	Members []MemberStatus
+	// QuietUntil is when the quiet hours that are on end; zero outside of them.
+	QuietUntil time.Time
 	// Waiting is what keeps the robot from sending now; nil when all is well. It tells of the robot, not of
 	// whether something waits.
 	Waiting *Failure
@@ -66,14 +69,14 @@ func (d *Dispatcher) Status(robot string) (Status, bool) {
 	}
 	now := time.Now()
 	l.mu.Lock()
-	rec, c, newest, next, waiting := l.saved, l.control, l.newest, l.nextSend, l.waiting()
+	conf, rec, c, newest, next, waiting := l.conf, l.saved, l.control, l.newest, l.nextSend, l.waiting()
 	l.mu.Unlock()
-	if l.removed && !waiting {
+	if conf.removed && !waiting {
 		return Status{}, false
 	}
 	s := Status{
-		Robot: l.robot, Removed: l.removed, Cursor: rec.Cursor, Newest: newest, Sending: rec.Intent,
-		Control: c, NextSend: next, Waiting: l.obstacle(rec, c, now),
+		Robot: conf.robot, Removed: conf.removed, Cursor: rec.Cursor, Ahead: rec.Ahead, Newest: newest, Sending: rec.Intent,
+		Control: c, NextSend: next, QuietUntil: conf.robot.Quiet.Until(now), Waiting: conf.obstacle(rec, c, now),
 	}
 	if rec.Intent != nil && s.Waiting == nil {
 		s.Waiting = rec.Intent.Failure
@@ -81,7 +84,7 @@ func (d *Dispatcher) Status(robot string) (Status, bool) {
 	if !c.PausedSince.IsZero() {
 		s.NextSend = time.Time{} // what was planned before the pause
 	}
-	for _, m := range l.robot.Members {
+	for _, m := range conf.robot.Members {
 		ms := memberStatus(m, rec.Members[m.ID], now)
 		s.Members = append(s.Members, ms)
 		s.BudgetLimit += ms.BudgetLimit
@@ -89,8 +92,8 @@ func (d *Dispatcher) Status(robot string) (Status, bool) {
 			s.BudgetLeft += ms.BudgetLeft
 		}
 	}
-	s.MutedUntil, s.Suspension = l.resting(rec, now)
-	if a := d.allowance(l.robot); a != nil {
+	s.MutedUntil, s.Suspension = conf.resting(rec, now)
+	if a := conf.allowance; a != nil {
 		used := d.ledger.used(a.Name, now)
 		_, reset := monthAround(now)
 		s.Allowance = &AllowanceStatus{Allowance: *a, Used: used, Left: max(a.PerMonth-used, 0), Reset: reset, Gather: a.gather(used, now)}
@@ -108,18 +111,18 @@ func memberStatus(m Member, state MemberState, now time.Time) MemberStatus {
 
 // resting returns why no member can be used at now: until when the first of them is muted, or, where all are
 // suspended, the suspension of the one that is tried next. Zero and nil: some member can be used.
-func (l *lane) resting(rec LaneRecord, now time.Time) (mutedUntil time.Time, suspension *Suspension) {
-	for _, m := range l.robot.Members {
+func (s settings) resting(rec LaneRecord, now time.Time) (mutedUntil time.Time, suspension *Suspension) {
+	for _, m := range s.robot.Members {
 		state := rec.Members[m.ID]
-		switch s := state.Suspension; {
+		switch rest := state.Suspension; {
 		case state.well(now):
 			return time.Time{}, nil
-		case s == nil:
+		case rest == nil:
 			if mutedUntil.IsZero() || state.MutedUntil.Before(mutedUntil) {
 				mutedUntil = state.MutedUntil
 			}
-		case suspension == nil, s.NextProbe.Before(suspension.NextProbe):
-			suspension = s
+		case suspension == nil, rest.NextProbe.Before(suspension.NextProbe):
+			suspension = rest
 		}
 	}
 	if !mutedUntil.IsZero() {
@@ -128,15 +131,25 @@ func (l *lane) resting(rec LaneRecord, now time.Time) (mutedUntil time.Time, sus
 	return time.Time{}, suspension
 }
 
-// obstacle returns what keeps the robot from sending at now; nil if nothing does.
-func (l *lane) obstacle(rec LaneRecord, c Control, now time.Time) *Failure {
-	if l.removed {
+// obstacle returns what keeps the robot from sending at now; nil if nothing does. What somebody has to mend
+// is named before quiet hours, and these before what passes.
+func (s settings) obstacle(rec LaneRecord, c Control, now time.Time) *Failure {
+	f := s.trouble(rec, c, now)
+	if (f == nil || f == &robotMuted) && !s.robot.Quiet.Until(now).IsZero() {
+		return &robotQuiet
+	}
+	return f
+}
+
+// trouble returns what else than quiet hours keeps the robot from sending at now; nil if nothing does.
+func (s settings) trouble(rec LaneRecord, c Control, now time.Time) *Failure {
+	if s.removed {
 		return &robotRemoved
 	}
 	if !c.PausedSince.IsZero() {
 		return &robotPaused
 	}
-	muted, suspension := l.resting(rec, now)
+	muted, suspension := s.resting(rec, now)
 	switch {
 	case !muted.IsZero():
 		return &robotMuted
@@ -171,7 +184,7 @@ func (d *Dispatcher) Wait(ctx context.Context, robot string, seq uint64) {
 func (l *lane) watch(seq uint64) (bool, <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.saved.Cursor >= seq {
+	if l.saved.done(seq) {
 		return true, nil
 	}
 	if l.changed == nil {
@@ -183,23 +196,23 @@ func (l *lane) watch(seq uint64) (bool, <-chan struct{}) {
 // Robot returns the robot of the configuration of that name; false for an unknown one.
 func (d *Dispatcher) Robot(name string) (Robot, bool) {
 	l, ok := d.known(name)
-	if !ok || l.removed {
+	if !ok {
 		return Robot{}, false
 	}
-	return l.robot, true
+	conf := l.configuration()
+	if conf.removed {
+		return Robot{}, false
+	}
+	return conf.robot, true
 }
 
 // Robots returns the names of all robots of the configuration, sorted.
 func (d *Dispatcher) Robots() []string {
-	return d.names(func(l *lane) bool { return !l.removed })
+	return d.names(func(l *lane) bool { return !l.configuration().removed })
 }
 
 // Removed returns the names of the robots for which something waits although they aren't in the
 // configuration, sorted.
 func (d *Dispatcher) Removed() []string {
-	return d.names(func(l *lane) bool {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		return l.removed && l.waiting()
-	})
+	return d.names((*lane).forgotten)
 }

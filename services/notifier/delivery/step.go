@@ -3,15 +3,12 @@ package delivery
 import (
 	"context"
 	"time"
-
-	"go.uber.org/zap"
-
-	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
 )
 
 // step does the next thing there is to do, and returns how long to wait before the one after. Its errors
 // are the journal's, ErrFenced and errNotMine.
 func (l *lane) step(ctx context.Context) (time.Duration, error) {
+	l.adopt(time.Now())
 	if !l.fresh {
 		if _, mine := l.lease(); !mine {
 			return 0, errNotMine
@@ -26,6 +23,9 @@ func (l *lane) step(ctx context.Context) (time.Duration, error) {
 	l.plan(time.Time{})
 	now := time.Now()
 	l.rec = l.rec.sane(now)
+	if !l.removed && len(l.rec.Members) > len(l.robot.Members) {
+		l.rec = l.configured(l.rec, now)
+	}
 	c := l.wanted()
 	if !c.Resumed.Equal(l.rec.Resumed) {
 		l.rec = l.rec.probing(now, true)
@@ -35,15 +35,20 @@ func (l *lane) step(ctx context.Context) (time.Duration, error) {
 		return l.goOn(ctx, *in, !c.PausedSince.IsZero(), now)
 	}
 	// What can go alone is read at once with the one that is next.
-	batch, err := l.d.opts.Journal.Read(ctx, l.robot.Name, l.rec.Cursor, l.spare(now)+1)
+	batch, end, err := l.pending(ctx, l.rec.Cursor, l.spare(now)+1)
 	if err != nil {
 		return 0, err
 	}
-	if len(batch) == 0 {
-		return l.nothing(now), nil
+	if end > l.rec.Cursor { // what quiet hours held back is settled, so what overtook it no longer stands ahead
+		return 0, l.save(ctx, l.rec.upTo(end))
 	}
-	l.lag = lag{}
-	head := batch[0]
+	if len(batch) == 0 {
+		return l.nothing(l.rec.Cursor, now), nil
+	}
+	head, quiet := batch[0], l.robot.Quiet.Until(now)
+	if quiet.IsZero() {
+		l.lag, l.hush = lag{}, hush{}
+	}
 	switch {
 	case head.Refusal != nil:
 		return 0, l.bury(ctx, batch[:1], *head.Refusal, nil)
@@ -52,16 +57,13 @@ func (l *lane) step(ctx context.Context) (time.Duration, error) {
 	case l.removed, !c.PausedSince.IsZero():
 		return l.until(head.CreateTime, now, forever), nil
 	}
-	wait, err := l.begin(ctx, batch, now)
-	return l.until(head.CreateTime, now, wait), err
-}
-
-// until cuts a wait short where what was accepted at created becomes too old before its end.
-func (l *lane) until(created, now time.Time, wait time.Duration) time.Duration {
-	if wait == 0 {
-		return 0
+	var wait time.Duration
+	if quiet.IsZero() {
+		wait, err = l.begin(ctx, batch, now)
+	} else {
+		wait, err = l.hushed(ctx, batch, quiet, now)
 	}
-	return min(wait, max(created.Add(l.d.opts.MaxAge).Sub(now), 0)+time.Millisecond)
+	return l.until(head.CreateTime, now, wait), err
 }
 
 // begin makes a message of what waits, of which batch is the beginning, and sends it when there is budget.
@@ -71,7 +73,8 @@ func (l *lane) begin(ctx context.Context, batch []Notification, now time.Time) (
 		l.plan(at)
 		return at.Sub(now), nil
 	}
-	f := folding{all: len(batch) > l.spare(now)}
+	// What quiet hours held goes together, as what doesn't fit into the budget does.
+	f := folding{all: len(batch) > l.spare(now) || l.robot.Quiet.between(batch[0].CreateTime, now)}
 	if gather := l.gather(now); gather > 0 {
 		// What was made to wait goes in as few messages as can be, also when there is budget for more.
 		f.all = true
@@ -84,6 +87,14 @@ func (l *lane) begin(ctx context.Context, batch []Notification, now time.Time) (
 			return at.Sub(now), nil
 		}
 	}
+	f, at, err := l.hold(ctx, batch, f, now)
+	if err != nil {
+		return 0, err
+	}
+	if at.After(now) {
+		l.plan(at)
+		return at.Sub(now), nil
+	}
 	if ok, err := l.intend(ctx, batch, f, member, now); !ok || err != nil {
 		return 0, err
 	}
@@ -95,7 +106,14 @@ func (l *lane) begin(ctx context.Context, batch []Notification, now time.Time) (
 
 // goOn brings the message of an intent further.
 func (l *lane) goOn(ctx context.Context, in Intent, paused bool, now time.Time) (time.Duration, error) {
-	if now.Sub(in.Newest) > l.d.opts.MaxAge {
+	if in.silent() {
+		batch, err := l.items(ctx, in)
+		if err != nil {
+			return 0, err
+		}
+		return 0, l.conclude(ctx, in, batch)
+	}
+	if l.old(in.Newest, now) {
 		last := in.Failure
 		if l.removed {
 			last = &robotRemoved
@@ -104,6 +122,13 @@ func (l *lane) goOn(ctx context.Context, in Intent, paused bool, now time.Time) 
 	}
 	wait, err := forever, error(nil)
 	if !l.removed && !paused {
+		if l.hushes(in, now) {
+			// Nothing of it was shown, so that it may be made anew: of what quiet hours let through at once, of
+			// the rest when they end.
+			rec := l.rec
+			rec.Intent = nil
+			return 0, l.save(ctx, rec)
+		}
 		wait, err = l.again(ctx, in, now)
 	}
 	return l.until(in.Newest, now, wait), err
@@ -154,88 +179,4 @@ func (l *lane) again(ctx context.Context, in Intent, now time.Time) (time.Durati
 		}
 	}
 	return 0, l.attempt(ctx, member, nil)
-}
-
-func (l *lane) tooOld(n Notification, now time.Time) bool {
-	return now.Sub(n.CreateTime) > l.d.opts.MaxAge
-}
-
-// expire settles what has become too old to be told. Batch is the beginning of what waits, and its first is
-// too old.
-func (l *lane) expire(ctx context.Context, batch []Notification, now time.Time) error {
-	batch, err := l.ahead(ctx, batch)
-	if err != nil {
-		return err
-	}
-	n := 1
-	for n < len(batch) && l.tooOld(batch[n], now) && batch[n].Refusal == nil {
-		n++
-	}
-	return l.bury(ctx, batch[:n], expired(l.d.opts.MaxAge, l.obstacle(l.rec, l.wanted(), now), false), nil)
-}
-
-// bury makes batch, which follows the cursor, dead letters; in is the message that they went in, if any.
-func (l *lane) bury(ctx context.Context, batch []Notification, f Failure, in *Intent) error {
-	// Outcomes are no part of the record, so no revision keeps a late one of ours from replacing that of
-	// the process which has the robot now.
-	if err := l.may(); err != nil {
-		return err
-	}
-	for _, n := range batch {
-		l.log.Warn("delivery.dead", zap.Uint64("delivery", n.Seq), zap.String("request_id", n.RequestID),
-			zap.Stringer("reason", f.Reason), zap.String("verdict", string(f.Verdict)), zap.String("why", f.Message))
-	}
-	return l.settle(ctx, batch, in, &f)
-}
-
-// buryIntent makes dead letters of what an intent holds.
-func (l *lane) buryIntent(ctx context.Context, in Intent, f Failure) error {
-	batch, err := l.items(ctx, in)
-	if err != nil {
-		return err
-	}
-	return l.bury(ctx, batch, f, &in)
-}
-
-// settle writes down how batch, which follows the cursor, ended, and then moves the cursor. Between the
-// two a crash leaves the intent in the record: the message is sent again under its UUID, which DingTalk
-// shows once, and settled again.
-func (l *lane) settle(ctx context.Context, batch []Notification, in *Intent, f *Failure) error {
-	outs := make([]Outcome, len(batch))
-	for i, n := range batch {
-		outs[i] = Outcome{Robot: n.Robot, Seq: n.Seq, Delivered: f == nil, Failure: f, Time: time.Now()}
-		if in != nil {
-			outs[i].UUID, outs[i].Items, outs[i].Attempts = in.UUID, in.Items, in.Attempts
-		}
-	}
-	if err := l.persist(ctx, func() error { return l.d.opts.Journal.Settle(ctx, outs) }); err != nil {
-		return err
-	}
-	rec := l.rec
-	rec.Intent = nil
-	rec.Cursor = batch[len(batch)-1].Seq
-	if rec.Suspect != nil && rec.Cursor >= rec.Suspect.Until {
-		rec.Suspect = nil
-	}
-	return l.save(ctx, rec)
-}
-
-// save replaces the record, here and in the journal.
-func (l *lane) save(ctx context.Context, rec LaneRecord) error {
-	rec, err := l.write(ctx, rec)
-	if err != nil {
-		return err
-	}
-	l.rec = rec
-	l.publish(rec)
-	return nil
-}
-
-// unwordable is the failure of what the renderer can't word.
-func unwordable(err error) Failure {
-	return Failure{
-		Reason:  notifierv1.ErrorReason_ERROR_REASON_NOT_RENDERABLE,
-		Message: err.Error(),
-		Verdict: MendMessage,
-	}
 }

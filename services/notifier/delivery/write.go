@@ -59,36 +59,6 @@ func sameRecord(a, b LaneRecord) bool {
 	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
-// items reads the notifications of an intent. Those that the journal no longer holds, for their age, are
-// settled by the cursor alone.
-func (l *lane) items(ctx context.Context, in Intent) ([]Notification, error) {
-	var batch []Notification
-	read := func() (err error) {
-		defer l.d.enter()()
-		batch, err = l.d.opts.Journal.Read(ctx, l.robot.Name, l.rec.Cursor, in.Items)
-		return err
-	}
-	// Where the last of them is missing and none beyond it is there, the journal may but lag.
-	for wait := firstLag; wait < 2*lagPatience; wait *= 2 {
-		if err := l.persist(ctx, read); err != nil {
-			return nil, err
-		}
-		if len(batch) > 0 && batch[len(batch)-1].Seq >= in.Last {
-			break
-		}
-		if err := pause(ctx, wait); err != nil {
-			return nil, err
-		}
-	}
-	for len(batch) > 0 && batch[len(batch)-1].Seq > in.Last {
-		batch = batch[:len(batch)-1]
-	}
-	if len(batch) == 0 || batch[len(batch)-1].Seq != in.Last {
-		batch = append(batch, Notification{Seq: in.Last, Robot: l.robot.Name})
-	}
-	return batch, nil
-}
-
 // pause returns after d, or with ctx's error when that ends.
 func pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
@@ -99,42 +69,6 @@ func pause(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// A lag is the time during which reads find nothing although something was told of.
-type lag struct {
-	since time.Time
-	reads int
-}
-
-// A shared journal's reads may lag behind what its followers were told, by moments. lagPatience is how long
-// a lane keeps reading before it believes that there is nothing, such as for its age; the Dispatcher has it
-// look again now and then.
-const (
-	firstLag    = 20 * time.Millisecond
-	longestLag  = time.Second
-	lagPatience = 10 * time.Second
-)
-
-// nothing returns how long to wait after a read that found nothing.
-func (l *lane) nothing(now time.Time) time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.newest <= max(l.rec.Cursor, l.believed) {
-		l.lag = lag{}
-		return forever
-	}
-	if l.lag.reads == 0 {
-		l.lag.since = now
-	}
-	if now.Sub(l.lag.since) >= lagPatience {
-		l.lag = lag{}
-		l.believed = l.newest
-		return forever
-	}
-	wait := min(firstLag<<min(l.lag.reads, 10), longestLag)
-	l.lag.reads++
-	return wait
 }
 
 // backoff returns how long the lane waits while the journal fails.

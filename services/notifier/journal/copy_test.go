@@ -87,7 +87,7 @@ func makeOriginal(t *testing.T, j *Journal, n int) {
 	}
 	var outcomes []delivery.Outcome
 	for i, place := range places[9 : n/2] {
-		outcomes = append(outcomes, delivery.Outcome{Robot: []string{"a", "b", "c"}[(9+i)%3], Seq: place, Delivered: i%7 != 0})
+		outcomes = append(outcomes, delivery.Outcome{Robot: []string{"a", "b", "c"}[(9+i)%3], Seq: place, Delivered: i%7 != 0, Into: places[9], Note: "n"})
 	}
 	if err := j.Settle(ctx, outcomes); err != nil {
 		t.Fatal(err)
@@ -98,7 +98,11 @@ func makeOriginal(t *testing.T, j *Journal, n int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rec.Intent = &delivery.Intent{First: places[13], Last: places[13], Items: 1, UUID: "u", Body: []byte(`{"text":"<b>"}`)}
+		rec.Ahead, rec.Told = places[14:16], []delivery.Told{{Mark: delivery.Mark{Seq: places[12], Mark: "m"}, Time: time.Now().UTC().Round(0)}}
+		rec.Intent = &delivery.Intent{
+			First: places[13], Last: places[13], Items: 1, UUID: "u", Body: []byte(`{"text":"<b>"}`), Through: true, Ahead: places[13:14],
+			Folded: []delivery.Fold{{Seq: places[13], Into: places[12]}}, Marks: []delivery.Mark{{Seq: places[13], Mark: "m"}}, Note: "n",
+		}
 		if _, err := j.SaveLane(ctx, rec); err != nil {
 			t.Fatal(err)
 		}

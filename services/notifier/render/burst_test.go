@@ -66,14 +66,14 @@ func TestAThousandEventsFitIntoTheMessagesOfAMinute(t *testing.T) {
 		},
 	}
 	for name, event := range bursts {
-		t.Run(name, func(t *testing.T) {
+		inEachLanguage(t, func(t *testing.T, locale string) {
 			var batch []delivery.Notification
 			for i := range 1000 {
 				batch = append(batch, delivery.Notification{
 					Seq: uint64(i + 1), Robot: "team", Event: event(i), CreateTime: start.Add(time.Duration(i) * 5 * time.Millisecond),
 				})
 			}
-			robot := Options{Robot: "team", Keywords: []string{"Gitee"}}
+			robot := Options{Robot: "team", Locale: locale, Keywords: []string{"Gitee"}}
 			batch = batch[aloneAtFirst:]
 			var folded []int
 			for len(batch) > 0 {
@@ -85,14 +85,14 @@ func TestAThousandEventsFitIntoTheMessagesOfAMinute(t *testing.T) {
 					t.Fatalf("a digest of %d has %d bytes, %v", used, len(body), err)
 				}
 				if name == "everything that happens" && len(folded) == 1 {
-					golden(t, "digest_of_a_burst", m)
+					golden(t, locale+"/digest_of_a_burst", m)
 				}
 				folded, batch = append(folded, used), batch[used:]
 			}
 			if len(folded) > digestsLeft {
-				t.Errorf("it took %d digests, of %v events; a minute's budget leaves %d", len(folded), folded, digestsLeft)
+				t.Errorf("%s: it took %d digests, of %v events; a minute's budget leaves %d", name, len(folded), folded, digestsLeft)
 			}
-			t.Logf("digests of %v events", folded)
+			t.Logf("%s: digests of %v events", name, folded)
 		})
 	}
 }

@@ -1,89 +1,138 @@
 package render
 
 import (
+	"embed"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
+	cldr "golang.org/x/text/feature/plural"
+	xlanguage "golang.org/x/text/language"
+	"golang.org/x/text/message"
+
 	eventv1 "gitee.com/belfry/belfry/gen/belfry/event/v1"
-	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
 )
 
-// wording is a language. A new one is a new type with these methods and a line in wordings; the
-// compiler tells what it lacks. Nouns come as phrases, to be put where the language wants them; an empty phrase is
-// a noun that is not known or not to be said. What a wording writes itself has no Markdown in it.
-type wording interface {
-	// push, tag, issue, pull, comment and ping say who did what where, in one sentence without a full
-	// stop. An action that does not go with the subject is worded as some change of it.
-	push(p pushFacts) phrase
-	tag(t tagFacts) phrase
-	issue(i issueFacts) phrase
-	pull(p pullFacts) phrase
-	comment(c commentFacts) phrase
-	ping(hook phrase) phrase
-	// pinged says, below ping, who pressed the button and what comes next.
-	pinged(who, repo phrase) phrase
+// wording says things in a language, with times in a zone. Nouns come as phrases, to be put where the
+// language wants them; an empty phrase is a noun that is not known or not to be said. What a wording writes
+// itself has no Markdown in it.
+type wording struct {
+	*language
+	zone *time.Location
+}
 
-	// somebody stands for a person who is not known.
-	somebody() phrase
-	// commits counts commits, as a link to them.
-	commits(n int, url string) phrase
-	// list joins nouns; more is how many are left out at its end.
-	list(nouns []phrase, more int) phrase
-	// field is a line of facts.
-	field(f field, value phrase) phrase
-	// route says that a pull request goes from one branch to another; fork is the repository of the first,
-	// where that is another one.
-	route(fork, from, to phrase) phrase
-	// changes says how much a pull request changes.
-	changes(commits, files, additions, deletions int) phrase
-	// conflict says that a pull request can't be merged as it is.
-	conflict() string
-	// moved says from where to where a branch or a tag was moved, wasAt where it was before it was deleted.
-	moved(from, to phrase) phrase
-	wasAt(commit phrase) phrase
-	// by adds the author to a commit.
-	by(author phrase) phrase
+// language is one of the files in locales.
+type language struct {
+	words catalogue
+	tag   xlanguage.Tag
+	// printer writes figures; plainFigures says that those below 1,000 are as strconv writes them.
+	printer      *message.Printer
+	plainFigures bool
+	// digestRoom is what roomInDigest returns.
+	digestRoom int
+}
 
-	// moreCommits is the text of the link to n commits that are not shown; to some, where n is 0.
-	moreCommits(n int) string
-	// readOn is the text of the link to the rest of a text.
-	readOn() string
-	// image stands in a text for an image.
-	image() string
+type (
+	// clockLayout is how to write the time of day, for package time.
+	clockLayout string
+	// timeZone is where the readers are, as long as nobody says otherwise.
+	timeZone struct{ *time.Location }
+	// amount counts something, in the words of each plural category.
+	amount struct{ forms [len(categories)]sentence }
+)
 
-	// pushed says in as few words as can be who pushed n commits to a branch.
-	pushed(who, branch phrase, n int) phrase
-	// latest says when the first and the last notification of a digest were accepted, and, as Markdown,
-	// what the last is. The times may be zero, for not known.
-	latest(from, to time.Time, what string) string
-	// clock is the time of day at t in the language's own time zone, with the date where that is another
-	// than now's.
-	clock(t, now time.Time) string
-	// digest is the title of a digest of n notifications: of repo, or of several repositories.
-	digest(n, repositories int, repo phrase) phrase
-	// count says how many of a kind a digest has.
-	count(k counted, n int) string
-	// separator stands between two short facts on a line, colon and then between a line's sentence and the
-	// texts that follow it.
-	separator() string
-	colon() string
-	then() string
-	// failure says why something was refused and the one thing to change, without a full stop; errcode is
-	// DingTalk's, for where one reason has several remedies. It is empty for reasons that no delivery and no
-	// robot has.
-	failure(reason notifierv1.ErrorReason, errcode int) string
-	// errcode, detail (in English) and because are added to a failure; because says what kept an expired
-	// notification from being delivered.
-	errcode(n int) string
-	detail(english string) string
-	because(why string) string
-	// perhapsShown is added where the group may have got the notification all the same.
-	perhapsShown() string
-	// mutedUntil says until when a robot is left alone.
-	mutedUntil(until, now time.Time) string
+//go:embed locales/*.yaml
+var catalogues embed.FS
 
-	// elsewhere heads what belongs to no repository, messages what other services sent.
-	elsewhere() string
-	messages() string
+// languages are those that are spoken, by BCP 47 tag.
+var languages = mustReadAll()
+
+// mustReadAll reads the files that the program was built with.
+func mustReadAll() map[string]*language {
+	files, err := catalogues.ReadDir("locales")
+	if err != nil {
+		panic(err)
+	}
+	all := make(map[string]*language)
+	for _, f := range files {
+		source, err := catalogues.ReadFile(path.Join("locales", f.Name()))
+		if err != nil {
+			panic(err)
+		}
+		l, err := readLanguage(f.Name(), source)
+		if err != nil {
+			panic(fmt.Sprintf("the catalogue has faults:\n%v", err))
+		}
+		all[strings.TrimSuffix(f.Name(), ".yaml")] = l
+	}
+	return all
+}
+
+// Locales returns the BCP 47 tags of the languages that are spoken: zh-CN first, the others by their tags.
+func Locales() []string {
+	tags := []string{defaultLocale}
+	for tag := range languages {
+		if tag != defaultLocale {
+			tags = append(tags, tag)
+		}
+	}
+	slices.Sort(tags[1:])
+	return tags
+}
+
+// wordingFor returns the wording in the language of locale, or in zh-CN where that is not spoken, with times
+// in the language's own zone.
+func wordingFor(locale string) wording {
+	l, ok := languages[locale]
+	if !ok {
+		l = languages[defaultLocale]
+	}
+	return wording{language: l, zone: l.words.TimeZone.Location}
+}
+
+// in returns w with times in zone; nil leaves them where they are.
+func (w wording) in(zone *time.Location) wording {
+	if zone != nil {
+		w.zone = zone
+	}
+	return w
+}
+
+// figure writes n, at least 0, as the language does.
+func (l *language) figure(n int) string {
+	if l.plainFigures && n < 1000 {
+		return strconv.Itoa(n)
+	}
+	return l.printer.Sprint(n)
+}
+
+// amount says how many of something there are.
+func (l *language) amount(a *amount, n int) string {
+	return a.forms[cldr.Cardinal.MatchPlural(l.tag, n, 0, 0, 0, 0)].with(l.figure(n))
+}
+
+// most is the longest that amount returns for n or less.
+func (l *language) most(a *amount, n int) (found string) {
+	figure := l.figure(n)
+	for i := range a.forms {
+		if a.forms[i].size > 0 {
+			found = longest(found, a.forms[i].with(figure))
+		}
+	}
+	return found
+}
+
+// longest returns the text that takes the most bytes, encoded.
+func longest(texts ...string) (found string) {
+	for _, s := range texts {
+		if jsonLen(s) > jsonLen(found) {
+			found = s
+		}
+	}
+	return found
 }
 
 // field names a line of facts.
@@ -116,6 +165,20 @@ const (
 	countPing
 	countMessage
 	countedKinds
+)
+
+// destination is what a button opens.
+type destination int
+
+const (
+	pageCommit destination = iota
+	pageCommits
+	pageBranch
+	pageTag
+	pageIssue
+	pagePull
+	pageComment
+	pageRepository
 )
 
 // scene is what all events have: what happened, who did it and where. In a digest the repository is not

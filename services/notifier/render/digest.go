@@ -1,9 +1,7 @@
 package render
 
 import (
-	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,8 +16,9 @@ const (
 	maxItems = 200
 	// maxFolded is the size of a caller's message that may stand in a digest, in bytes.
 	maxFolded = 1500
-	// digestTop is room for a digest's title, the counts below its heading, and the line with the newest.
-	digestTop = maxTitleBytes + maxLatestBytes + 280
+	// digestTop is room for a digest's title and for what the line with the newest says of it; for the words
+	// around them the language keeps its own.
+	digestTop = maxTitleBytes + maxLatestBytes
 	// maxTitleBytes and maxLatestBytes bound the title and what the line with the newest says of it,
 	// encoded; maxLatest bounds the latter in characters.
 	maxTitleBytes  = 240
@@ -37,7 +36,7 @@ func (r *Renderer) foldable(batch []delivery.Notification) int {
 		}
 		if r.opts.RejectMissingKeyword && len(r.opts.Keywords) > 0 {
 			// What the robot refuses alone must not slip through in company.
-			if _, err := r.single(n); err != nil {
+			if _, _, err := r.single(n, nil, 1); err != nil {
 				return i
 			}
 		}
@@ -51,8 +50,8 @@ func folds(n delivery.Notification) bool {
 		return n.Event.GetSubject() != nil
 	}
 	m := n.Message
-	if at := m.GetMentions(); at.GetAll() || len(at.GetMobiles()) > 0 || len(at.GetUserIds()) > 0 {
-		return false
+	if callsSomebody(m) {
+		return false // in a digest it would not be plain who is called for what
 	}
 	switch c := m.GetContent().(type) {
 	case *notifierv1.Message_Text:
@@ -68,191 +67,207 @@ func folds(n delivery.Notification) bool {
 // digest is a message in the making that tells of several notifications. Time runs down the page: within a
 // group in the order of acceptance, and the group in which something happened last is the last one.
 type digest struct {
+	r      *Renderer
 	w      wording
-	groups []*group
-	byKey  map[string]*group
-	counts [countedKinds]int
-	items  int
-	left   int
-	// from is when the first notification in it was accepted, newest is the last.
-	from   time.Time
-	newest delivery.Notification
+	batch  []delivery.Notification
+	told   *lately
+	folder *folder
+	// items are the beginning of batch: what became of each.
+	items  []item
+	shown  int
+	groups map[string]*group
+	// heading is room for the longest of the groups' headings, which is the digest's own where it stays alone.
+	heading int
+	counts  [countedKinds]int
+	// called are those called, each with how many entries want it; everybody counts those that call all.
+	called    map[callee]int
+	everybody int
+	left      int
 	// timed says that each is told with its time; until is the latest that may be.
 	timed bool
 	until time.Time
 }
 
-// group is what belongs together in a digest: what happened in one repository, or messages.
-type group struct {
-	place   phrase // empty where it is no repository
-	heading string
-	entries []entry
+// item is what became of one notification.
+type item struct {
+	fate fate
+	// event is what is worded of it; nil for a caller's message.
+	event *eventv1.Event
+	entry entry
+	kind  counted
+	group *group
+	head  phrase // what happened; empty for a caller's message
+	calls calls
+	// times is how many it tells of that are alike.
+	times int
 }
 
-// entry is one notification.
+// entry is what a digest shows of one notification.
 type entry struct {
-	// text is as short as can be, so that many fit.
-	text string
-	// rich says more than text, where there is room; may be empty.
-	rich string
+	// text is as short as can be, so that many fit; clock stands before it, and tail behind it, where they
+	// are not empty.
+	text, clock, tail string
 	// apart says that it is no item of a list, but paragraphs of its own.
 	apart bool
 }
 
-// digest tells of as much of batch as there is room for.
-func (r *Renderer) digest(batch []delivery.Notification) (dingtalk.Message, int) {
+// room is how many bytes e takes, encoded.
+func (e entry) room() int { return jsonLen(lineBreak) + jsonLen(e.markup()) }
+
+// markup is e as Markdown.
+func (e entry) markup() string {
+	switch {
+	case e.apart && e.clock != "":
+		return e.clock + paragraphBreak + e.text
+	case e.apart:
+		return e.text
+	case e.clock != "":
+		return "- " + e.clock + " " + e.text + e.tail
+	}
+	return "- " + e.text + e.tail
+}
+
+// digest begins a digest of batch, and takes in as much of it as there is room for.
+func (r *Renderer) digest(batch []delivery.Notification, told *lately) *digest {
 	d := &digest{
-		w:     wordingFor(r.opts.Locale),
-		byKey: make(map[string]*group),
-		left:  maxBody - envelope - digestTop - keywordRoom(r.opts),
+		r: r, w: r.w, batch: batch, told: told, folder: r.folder(batch, told),
+		items: make([]item, 0, len(batch)), groups: make(map[string]*group), called: make(map[callee]int),
+		left: maxBody - envelope - digestTop - r.w.digestRoom - keywordRoom(r.opts),
 	}
 	d.until = batch[len(batch)-1].CreateTime
 	d.timed = !batch[0].CreateTime.IsZero() && d.until.Sub(batch[0].CreateTime) >= timedSpan
-	for _, n := range batch {
-		if !d.add(n) {
+	for i := range batch {
+		if !d.add(i) {
 			break
 		}
 	}
-	d.enrich()
-	m, _, _ := withKeyword(r.opts, dingtalk.Message{Content: d.message()}, true)
-	return m, d.items
+	return d
 }
 
-// add adds n, if there is room.
-func (d *digest) add(n delivery.Notification) bool {
-	var key string
-	var g *group
-	var e entry
-	var kind counted
-	if n.Event != nil {
-		key, g = d.groupOf(n.Event)
-		e, kind = eventEntry(d.w, n.Event)
-	} else {
-		key, g = "message", &group{heading: escape(d.w.messages())}
-		e, kind = entry{text: messageEntry(n.Message), apart: true}, countMessage
+// add takes in the notification at index i, if there is room.
+func (d *digest) add(i int) bool {
+	n := d.batch[i]
+	it := item{fate: d.folder.fate(i), event: n.Event, times: 1}
+	if !it.fate.isShown() {
+		d.items = append(d.items, it)
+		return true
 	}
-	if d.timed {
-		e = e.at(d.w.clock(n.CreateTime, d.until))
-	}
-	cost := jsonLen(lineBreak) + jsonLen(e.text)
-	known, ok := d.byKey[key]
-	if !ok {
-		cost += jsonLen(paragraphBreak) + len("#### ") + jsonLen(g.heading) + groupCount
-		if len(d.groups) == 0 {
-			cost += jsonLen(g.heading) // it stands in the digest's own heading, if it stays alone
+	// The room that is left once those are gone that it takes in.
+	left := d.left
+	var emptied []*group
+	for _, j := range it.fate.takes {
+		old := &d.items[j]
+		left += old.entry.room()
+		emptied = append(emptied, old.group)
+		for _, c := range old.calls.people {
+			if d.called[c] == 1 {
+				left += c.room()
+			}
+		}
+		if old.event.GetAction() == eventv1.Action_ACTION_UPDATED && n.Event.GetAction() == eventv1.Action_ACTION_UPDATED {
+			it.times += old.times
+			it.event = alike(old.event, it.event)
 		}
 	}
-	if cost > d.left {
+	d.word(&it, n)
+	left -= it.entry.room()
+	if it.group.count == 0 {
+		left -= it.group.room()
+	}
+	for k, g := range emptied {
+		if g != it.group && !slices.Contains(emptied[:k], g) && countOf(emptied, g) == g.count {
+			left += g.room()
+		}
+	}
+	heading := max(d.heading, jsonLen(it.group.heading))
+	left -= heading - d.heading
+	people := len(d.called)
+	for _, c := range it.calls.people {
+		if d.called[c] == 0 {
+			left -= c.room()
+			people++
+		}
+	}
+	if left < 0 || people > dingtalk.MaxMentions {
 		return false
 	}
-	if !ok {
-		d.byKey[key] = g
-		known = g
-	} else {
-		d.groups = slices.DeleteFunc(d.groups, func(g *group) bool { return g == known })
+	for _, j := range it.fate.takes {
+		d.drop(j, i)
 	}
-	d.groups = append(d.groups, known)
-	known.entries = append(known.entries, e)
-	d.left -= cost
-	d.counts[kind]++
-	if d.items++; d.items == 1 {
-		d.from = n.CreateTime
+	d.left, d.heading = left, heading
+	d.folder.place(i, it.fate)
+	d.groups[it.group.key] = it.group
+	it.group.count++
+	d.counts[it.kind]++
+	d.shown++
+	if it.calls.everybody {
+		d.everybody++
 	}
-	d.newest = n
+	for _, c := range it.calls.people {
+		d.called[c]++
+	}
+	d.items = append(d.items, it)
 	return true
 }
 
-// groupCount is room for the number of entries in a group's heading.
-const groupCount = len(" · 200")
-
-// groupOf returns the group that e belongs to, and what tells it from others.
-func (d *digest) groupOf(e *eventv1.Event) (string, *group) {
-	p := place(e)
-	if p.isEmpty() {
-		return "elsewhere", &group{heading: escape(d.w.elsewhere())}
+// drop takes back the notification at index j, which the one at index into tells as well.
+func (d *digest) drop(j, into int) {
+	old := &d.items[j]
+	old.group.count--
+	d.counts[old.kind]--
+	d.shown--
+	if old.calls.everybody {
+		d.everybody--
 	}
-	return "in " + p[0].text, &group{place: p, heading: p.markup(asHead)}
-}
-
-// enrich says more where there is room for more, of the newest first.
-func (d *digest) enrich() {
-	for _, g := range slices.Backward(d.groups) {
-		for i, e := range slices.Backward(g.entries) {
-			if more := jsonLen(e.rich) - jsonLen(e.text); e.rich != "" && more <= d.left {
-				g.entries[i].text = e.rich
-				d.left -= more
-			}
+	for _, c := range old.calls.people {
+		if d.called[c]--; d.called[c] == 0 {
+			delete(d.called, c)
+		}
+	}
+	old.fate = fate{folded: true, into: into}
+	for i := range d.items {
+		if f := &d.items[i].fate; f.folded && f.into == j {
+			f.into = into
 		}
 	}
 }
 
-func (d *digest) message() dingtalk.Markdown {
-	var place phrase
-	repositories := 0
-	for _, g := range d.groups {
-		if !g.place.isEmpty() {
-			repositories++
-		}
+// alike is newer, worded so that it is true of older too.
+func alike(older, newer *eventv1.Event) *eventv1.Event {
+	if older.GetHostActionDetail() == newer.GetHostActionDetail() {
+		return newer
 	}
-	if len(d.groups) == 1 {
-		place = d.groups[0].place
+	return &eventv1.Event{
+		Id: newer.GetId(), Action: newer.GetAction(), OccurTime: newer.GetOccurTime(), Sender: newer.GetSender(),
+		Repository: newer.GetRepository(), Enterprise: newer.GetEnterprise(), Hook: newer.GetHook(),
+		HostAction: newer.GetHostAction(), Subject: newer.GetSubject(),
 	}
-	head := d.w.digest(d.items, repositories, place)
-	var counts []string
-	for k, n := range d.counts {
-		if n > 0 {
-			counts = append(counts, d.w.count(counted(k), n))
-		}
-	}
-	sum := strings.Join(counts, d.w.separator())
-	var b strings.Builder
-	b.WriteString("### " + head.markup(asHead) + paragraphBreak + sum)
-	if line := d.latest(); line != "" {
-		b.WriteString(lineBreak + line)
-	}
-	for _, g := range d.groups {
-		if len(d.groups) > 1 {
-			b.WriteString(paragraphBreak + "#### " + g.heading + d.w.separator() + strconv.Itoa(len(g.entries)))
-		}
-		for i, e := range g.entries {
-			if i == 0 || e.apart {
-				b.WriteString(paragraphBreak)
-			} else {
-				b.WriteString(lineBreak)
-			}
-			b.WriteString(e.text)
-		}
-	}
-	title := fitted(head.markup(asTitle)+d.w.colon()+sum, maxTitle, maxTitleBytes, nil)
-	return dingtalk.Markdown{Title: title, Text: b.String()}
 }
 
-// latest says over what time the notifications came, and what the newest of them is; it stands last.
-func (d *digest) latest() string {
-	var what phrase
-	if e := d.newest.Event; e != nil {
-		what, _ = headline(d.w, e, len(d.groups) > 1) // on error there is nothing to say of it
+// word says what it shows of n.
+func (d *digest) word(it *item, n delivery.Notification) {
+	if e := it.event; e != nil {
+		it.group = d.groupOf(e)
+		it.head, _ = headline(d.w, e, false) // folds lets no event through that has none
+		it.entry.text, it.kind = eventLine(d.w, e, it.head)
+		if it.times > 1 {
+			it.entry.tail = escape(d.w.times(it.times))
+		}
+		it.calls = d.r.callsOf(e, d.told)
 	} else {
-		what = lit(cmp.Or(directTitle(d.newest.Message), d.w.messages()))
+		it.group = d.grouped("message", nil, d.w.messages())
+		it.entry, it.kind = entry{text: messageEntry(n.Message), apart: true}, countMessage
 	}
-	said := fitted(what.markup(asTitle), maxLatest, maxLatestBytes, escape)
-	if said == "" || d.items < 2 {
-		return ""
+	if d.timed {
+		it.entry.clock = d.w.clock(n.CreateTime, d.until)
 	}
-	return d.w.latest(d.from, d.newest.CreateTime, said)
+	it.entry.text = d.linked(it.event, it.entry.text)
 }
 
-// fitted returns s cut to max characters, and to fewer where those would take more than bytes, encoded. mark
-// makes Markdown of it; nil leaves it plain.
-func fitted(s string, max, bytes int, mark func(string) string) string {
-	for ; max > 0; max -= max/4 + 1 {
-		short := clip(s, max)
-		if mark != nil {
-			short = mark(short)
-		}
-		if jsonLen(short) <= bytes {
-			return short
-		}
+// linked is what was made of e, nil for a caller's message, with its links as the robot wants them.
+func (d *digest) linked(e *eventv1.Event, text string) string {
+	if d.r.opts.Browser && e != nil {
+		return linksInBrowser(text)
 	}
-	return ""
+	return text
 }

@@ -9,7 +9,7 @@ import (
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
 )
 
-// This file words the entries of a digest, each twice: as short as can be, and as one would like it.
+// This file words the entries of a digest: as short as can be, and as one would like them.
 
 const (
 	// maxDigestSummary and maxDigestExcerpt bound what a line shows of a commit and of a comment, in
@@ -21,56 +21,55 @@ const (
 	maxTerse = 36
 )
 
-// eventEntry words an event in one line.
-func eventEntry(w wording, e *eventv1.Event) (entry, counted) {
-	head, err := headline(w, e, false)
-	if err != nil {
-		head = noun(word, e.GetId(), "") // folds lets no such event through
-	}
-	en := entry{text: "- " + head.markup(asTerse), rich: "- " + head.markup(asLine)}
-	var kind counted
+// eventLine words an event, of which head says what happened, in one line that is as short as can be.
+func eventLine(w wording, e *eventv1.Event, head phrase) (string, counted) {
 	switch x := e.GetSubject().(type) {
 	case *eventv1.Event_Push:
-		terse, rich := pushTail(w, x.Push)
+		terse := terseTail(x.Push)
 		if line := tersePush(w, e, x.Push, terse); line != "" {
-			en.text = "- " + line
-		} else if terse != "" {
-			en.text += w.colon() + escape(terse)
+			return line, countPush
 		}
-		if rich != "" {
-			en.rich += w.colon() + rich
+		line := head.markup(asTerse)
+		if terse != "" {
+			line += w.colon() + escape(terse)
 		}
-		kind = countPush
+		return line, countPush
 	case *eventv1.Event_Comment:
-		if lines, _ := excerpt(x.Comment.GetBody(), w.image(), maxDigestExcerpt, 3); len(lines) > 0 {
-			body := strings.Join(lines, " ")
-			en.text += w.colon() + escape(columns(body, maxTerse))
-			en.rich += w.colon() + escape(body)
+		line := head.markup(asTerse)
+		if said := commentTail(w, x.Comment); said != "" {
+			line += w.colon() + escape(columns(said, maxTerse))
 		}
-		kind = countComment
+		return line, countComment
 	case *eventv1.Event_Tag:
-		kind = countTag
+		return head.markup(asTerse), countTag
 	case *eventv1.Event_Issue:
-		kind = countIssue
+		return head.markup(asTerse), countIssue
 	case *eventv1.Event_PullRequest:
-		kind = countPull
-	case *eventv1.Event_Ping:
-		kind = countPing
+		return head.markup(asTerse), countPull
 	}
-	return en, kind
+	return head.markup(asTerse), countPing
 }
 
-// at returns e with its time before it.
-func (e entry) at(clock string) entry {
-	if e.apart {
-		e.text = clock + paragraphBreak + e.text
-		return e
+// eventRich words an event in one line that says more, for where there is room.
+func eventRich(w wording, e *eventv1.Event, head phrase) string {
+	line := head.markup(asLine)
+	switch x := e.GetSubject().(type) {
+	case *eventv1.Event_Push:
+		if rich := richTail(w, x.Push); rich != "" {
+			line += w.colon() + rich
+		}
+	case *eventv1.Event_Comment:
+		if said := commentTail(w, x.Comment); said != "" {
+			line += w.colon() + escape(said)
+		}
 	}
-	e.text = "- " + clock + " " + strings.TrimPrefix(e.text, "- ")
-	if e.rich != "" {
-		e.rich = "- " + clock + " " + strings.TrimPrefix(e.rich, "- ")
-	}
-	return e
+	return line
+}
+
+// commentTail is the beginning of a comment, as plain text of one line.
+func commentTail(w wording, c *eventv1.Comment) string {
+	lines, _ := excerpt(c.GetBody(), w.image(), maxDigestExcerpt, 3)
+	return strings.Join(lines, " ")
 }
 
 // tersePush is the short line of an ordinary push, whose link is its newest commit, by the first line of
@@ -85,25 +84,34 @@ func tersePush(w wording, e *eventv1.Event, p *eventv1.Push, summary string) str
 	return head.markup(asTerse) + w.colon() + link(escape(summary), list[0].GetUrl())
 }
 
-// pushTail is the first line of a push's newest commit, as plain text; rich has some more commits' as well,
-// as Markdown.
-func pushTail(w wording, p *eventv1.Push) (terse, rich string) {
+// commitsToTell are the commits of a push that a digest can speak of, newest first. A new branch may have none of its
+// own; then what it points at tells what it is.
+func commitsToTell(p *eventv1.Push) []*eventv1.Commit {
 	list := newestFirst(p)
 	if len(list) == 0 && p.GetHeadCommit() != nil {
 		list = []*eventv1.Commit{p.GetHeadCommit()}
 	}
-	var said []string
-	for i, c := range list[:min(len(list), maxDigestCommits)] {
-		s := summary(c, maxDigestSummary)
-		if s == "" {
-			continue
-		}
-		if i == 0 {
-			terse = columns(s, maxTerse)
-		}
-		said = append(said, escape(s))
+	return list[:min(len(list), maxDigestCommits)]
+}
+
+// terseTail is the first line of a push's newest commit, as plain text.
+func terseTail(p *eventv1.Push) string {
+	list := commitsToTell(p)
+	if len(list) == 0 {
+		return ""
 	}
-	return terse, strings.Join(said, w.then())
+	return columns(summary(list[0], maxDigestSummary), maxTerse)
+}
+
+// richTail is the same of some more commits, as Markdown.
+func richTail(w wording, p *eventv1.Push) string {
+	var said []string
+	for _, c := range commitsToTell(p) {
+		if s := summary(c, maxDigestSummary); s != "" {
+			said = append(said, escape(s))
+		}
+	}
+	return strings.Join(said, w.then())
 }
 
 // columns returns s cut to max columns: a Chinese character takes two, a Latin letter one.

@@ -65,6 +65,9 @@ func target(address string) string {
 	if address == "" || len(address) > maxLink {
 		return ""
 	}
+	if isPlainWeb(address) {
+		return address
+	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.User != nil || strings.Contains(u.Host, "\\") {
 		return ""
@@ -91,6 +94,22 @@ func target(address string) string {
 		return ""
 	}
 	return b.String()
+}
+
+// isPlainWeb tells of addresses that are fit as they are, without parsing them: of http and https, with a host of
+// letters, digits, full stops and hyphens, without a port.
+func isPlainWeb(s string) bool {
+	rest, ok := strings.CutPrefix(s, "https://")
+	if !ok {
+		if rest, ok = strings.CutPrefix(s, "http://"); !ok {
+			return false
+		}
+	}
+	host := 0
+	for host < len(rest) && (isLetter(rest[host]) || isDigit(rest[host]) || rest[host] == '.' || rest[host] == '-') {
+		host++
+	}
+	return host > 0 && (host == len(rest) || rest[host] == '/') && plainAddress(rest[host:])
 }
 
 func plainAddress(s string) bool {

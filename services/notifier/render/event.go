@@ -185,6 +185,8 @@ func titled(mark, number, title, url string) phrase {
 type draft struct {
 	b    strings.Builder
 	left int
+	// browser says that links open in a computer's browser.
+	browser bool
 }
 
 const (
@@ -202,6 +204,7 @@ func (d *draft) add(sep, s string) bool {
 	if d.b.Len() == 0 {
 		sep = ""
 	}
+	s = d.linked(s)
 	n := jsonLen(sep) + jsonLen(s)
 	if n > d.left {
 		return false
@@ -211,6 +214,17 @@ func (d *draft) add(sep, s string) bool {
 	d.b.WriteString(s)
 	return true
 }
+
+// linked is s with its links as the robot wants them.
+func (d *draft) linked(s string) string {
+	if d.browser {
+		return linksInBrowser(s)
+	}
+	return s
+}
+
+// room is how many bytes s takes as a line of its own.
+func (d *draft) room(s string) int { return jsonLen(lineBreak) + jsonLen(d.linked(s)) }
 
 // lines adds a paragraph of as many of lines as there is room for, less reserve bytes, and returns how many.
 func (d *draft) lines(lines []string, reserve int) int {
@@ -262,7 +276,7 @@ func (d *draft) quote(w wording, body, url string) {
 	if cutted {
 		rest = "> " + link(w.readOn(), url)
 	}
-	if n := d.lines(lines, jsonLen(lineBreak)+jsonLen(rest)); n > 0 && rest != "" {
+	if n := d.lines(lines, d.room(rest)); n > 0 && rest != "" {
 		d.add(lineBreak, rest)
 	}
 }

@@ -53,7 +53,7 @@ func unknownDetail(e *eventv1.Event) phrase {
 		return nil
 	}
 	switch s := e.GetHostActionDetail(); s {
-	case "source_branch_changed", "target_branch_changed", "update_label", "update_link_issue":
+	case detailCode, detailTarget, detailLabels, detailLinks:
 		return nil
 	default:
 		return named(word, s)

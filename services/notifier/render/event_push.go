@@ -14,13 +14,17 @@ const (
 func pushHeadline(w wording, s scene, p *eventv1.Push) phrase {
 	f := pushFacts{scene: s, branch: noun(ref, p.GetBranch(), p.GetBranchUrl())}
 	if n := commitCount(p); n > 0 {
-		url := p.GetCompareUrl()
-		if list := newestFirst(p); n == 1 && len(list) == 1 && target(list[0].GetUrl()) != "" {
-			url = list[0].GetUrl()
-		}
-		f.commits = w.commits(n, url)
+		f.commits = w.commits(n, commitsURL(p))
 	}
 	return w.push(f)
+}
+
+// commitsURL is the page of a push's commits: of the one, where it is one.
+func commitsURL(p *eventv1.Push) string {
+	if list := newestFirst(p); len(list) == 1 && commitCount(p) == 1 && target(list[0].GetUrl()) != "" {
+		return list[0].GetUrl()
+	}
+	return p.GetCompareUrl()
 }
 
 // newestFirst returns the commits of a push as far as they are known. A branch that got no commits of its
@@ -65,6 +69,12 @@ func pushDetails(w wording, e *eventv1.Event, p *eventv1.Push, d *draft) {
 		}
 		return
 	}
+	commitList(w, e, p, maxCommits, d)
+}
+
+// commitList writes the newest commits of a push, at most that many, with a link to the rest.
+func commitList(w wording, e *eventv1.Event, p *eventv1.Push, most int, d *draft) {
+	list := newestFirst(p)
 	rest := target(p.GetCompareUrl())
 	if rest == "" {
 		rest = p.GetBranchUrl()
@@ -72,10 +82,10 @@ func pushDetails(w wording, e *eventv1.Event, p *eventv1.Push, d *draft) {
 	total := commitCount(p)
 	more := func(n int) string { return "- " + link(w.moreCommits(n), rest) }
 	lines := make([]string, 0, maxCommits)
-	for _, c := range list[:min(len(list), maxCommits)] {
+	for _, c := range list[:min(len(list), most)] {
 		lines = append(lines, "- "+commitLine(w, c, actor(e)))
 	}
-	shown := d.lines(lines, jsonLen(lineBreak)+jsonLen(more(total)))
+	shown := d.lines(lines, d.room("- "+link(w.longestMore(total), rest)))
 	switch {
 	case shown < total:
 		d.add(lineBreak, more(total-shown))

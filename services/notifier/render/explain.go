@@ -41,18 +41,20 @@ func Explain(locale string, f delivery.Failure) string {
 // maxDetail bounds a checker's words in an explanation, in characters.
 const maxDetail = 300
 
-// MutedUntil says in the language of locale that a robot is left alone until a time, in that language's own
-// time zone; with the date where that is another than now's.
-func MutedUntil(locale string, until, now time.Time) string {
-	return wordingFor(locale).mutedUntil(until, now)
+// MutedUntil says in the language of locale that a robot is left alone until a time, by the clock of zone
+// (nil: the language's own); with the date where that is another than now's.
+func MutedUntil(locale string, zone *time.Location, until, now time.Time) string {
+	return wordingFor(locale).in(zone).mutedUntil(until, now)
 }
 
-// wordings are the languages that are spoken, by BCP 47 tag.
-var wordings = map[string]wording{defaultLocale: zh{}}
+// FoldedNote says in the language of locale, as plain text, that a notification is told by another, of which
+// title is what Title returns.
+func FoldedNote(locale, title string) string {
+	return wordingFor(locale).words.Notes.Folded.with(clip(oneLine(title), maxSummaryRunes))
+}
 
-func wordingFor(locale string) wording {
-	if w, ok := wordings[locale]; ok {
-		return w
-	}
-	return wordings[defaultLocale]
+// TemplateNote says in the language of locale, as plain text, that the robot's own template failed, so that
+// the built-in wording stands in. detail is what went wrong, in English.
+func TemplateNote(locale, detail string) string {
+	return wordingFor(locale).words.Notes.Template.with(clip(oneLine(detail), maxDetail))
 }

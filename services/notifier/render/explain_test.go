@@ -1,6 +1,7 @@
 package render
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +33,8 @@ var ofCalls = map[notifierv1.ErrorReason]bool{
 }
 
 func TestEveryReasonHasASentenceInEveryLanguage(t *testing.T) {
-	for locale, w := range wordings {
+	for _, locale := range Locales() {
+		w := wordingFor(locale)
 		said := map[string]notifierv1.ErrorReason{}
 		for number := range notifierv1.ErrorReason_name {
 			reason := notifierv1.ErrorReason(number)
@@ -97,14 +99,80 @@ func TestAnExplanationNamesWhatToChange(t *testing.T) {
 	}
 }
 
+// setting is a name that stands in belfry.yaml, in the API or in DingTalk's settings: the same in every language.
+var setting = regexp.MustCompile(`[A-Za-z]+(?:[_.][A-Za-z]+)+|[A-Z][a-z]+[A-Z][A-Za-z]+|SEC|JSON|POST|https|IPv4|Content-Type|APPEND|markdown|actionCard|feedCard`)
+
+func TestAnAdviceNamesTheSameSettingsInEveryLanguage(t *testing.T) {
+	model := catalogueTexts(t, defaultLocale)
+	inEachLanguage(t, func(t *testing.T, locale string) {
+		for key, forms := range catalogueTexts(t, locale) {
+			for _, name := range setting.FindAllString(model[key][""], -1) {
+				if strings.HasPrefix(key, "failures.") && !strings.Contains(forms[""], name) {
+					t.Errorf("%s: %q does not name %s", key, forms[""], name)
+				}
+			}
+		}
+	})
+}
+
+func TestAnExplanationReadsAsOneText(t *testing.T) {
+	suspended := delivery.Failure{Reason: notifierv1.ErrorReason_ERROR_REASON_ROBOT_CLOCK_SKEW, Errcode: 310000}
+	lost := delivery.Failure{Reason: notifierv1.ErrorReason_ERROR_REASON_EXPIRED, Last: &suspended}
+	checked := delivery.Failure{Reason: notifierv1.ErrorReason_ERROR_REASON_INVALID_REQUEST, Message: "markdown.title is empty"}
+	for _, tt := range []struct {
+		locale  string
+		failure delivery.Failure
+		want    string
+	}{
+		{"en", suspended, "The signature's time is more than an hour away from DingTalk's: set this machine's clock (DingTalk errcode 310000)"},
+		{"ru", suspended, "Время подписи расходится с часами DingTalk больше чем на час: поправьте часы этой машины (код ошибки DingTalk 310000)"},
+		{"en", checked, "DingTalk does not take a message of this form: change it and send it again (markdown.title is empty)"},
+		{"ru", checked, "Такое сообщение DingTalk не примет: исправьте его и отправьте снова (markdown.title is empty)"},
+		{"en", lost, "It could not be delivered within the longest wait (notifier.max_age) and was given up: if it is still wanted, send it again with RedeliverDelivery. " +
+			"Why it was not delivered: The signature's time is more than an hour away from DingTalk's: set this machine's clock (DingTalk errcode 310000)"},
+		{"ru", lost, "Сообщение не удалось доставить за отведённый срок (notifier.max_age), попытки прекращены: если оно ещё нужно, отправьте его снова через RedeliverDelivery. " +
+			"Почему не доставлено: Время подписи расходится с часами DingTalk больше чем на час: поправьте часы этой машины (код ошибки DingTalk 310000)"},
+	} {
+		if got := Explain(tt.locale, tt.failure); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.locale, got, tt.want)
+		}
+	}
+}
+
+func TestNotesSayWhatBecameOfANotification(t *testing.T) {
+	for locale, want := range map[string][2]string{
+		"zh-CN": {"已合并到另一条通知：张三 合并了 PR !12", "机器人自己的模板出错，已改用内置的文字：text, line 3: no field"},
+		"en":    {"Told together with: 张三 合并了 PR !12", "The robot's own template failed, and the built-in wording stands in: text, line 3: no field"},
+		"ru":    {"Показано вместе с: 张三 合并了 PR !12", "Собственный шаблон бота не сработал, вместо него встроенный текст: text, line 3: no field"},
+	} {
+		if got := FoldedNote(locale, "张三 合并了\nPR !12"); got != want[0] {
+			t.Errorf("%s: %q, want %q", locale, got, want[0])
+		}
+		if got := TemplateNote(locale, "text, line 3:\nno field"); got != want[1] {
+			t.Errorf("%s: %q, want %q", locale, got, want[1])
+		}
+		if got := TemplateNote(locale, strings.Repeat("x", 5000)); len(got) > 800 {
+			t.Errorf("%s: the note of a long fault has %d bytes", locale, len(got))
+		}
+	}
+}
+
 func TestAMuteIsToldInTheTimeOfTheLanguage(t *testing.T) {
 	now := time.Date(2026, 11, 22, 6, 22, 0, 0, time.UTC)
-	for after, want := range map[time.Duration]string{
-		10 * time.Minute: "静音至 14:32",
-		10 * time.Hour:   "静音至 11月23日 00:22",
+	for _, tt := range []struct {
+		locale string
+		zone   *time.Location
+		after  time.Duration
+		want   string
+	}{
+		{"zh-CN", nil, 10 * time.Minute, "静音至 14:32"},
+		{"zh-CN", nil, 10 * time.Hour, "静音至 11月23日 00:22"},
+		{"en", nil, 10 * time.Hour, "Muted until Nov 23, 00:22"},
+		{"ru", nil, 10 * time.Minute, "Молчит до 09:32"},
+		{"ru", time.UTC, 10 * time.Hour, "Молчит до 16:22"},
 	} {
-		if got := MutedUntil("zh-CN", now.Add(after), now); got != want {
-			t.Errorf("%v later: %q, want %q", after, got, want)
+		if got := MutedUntil(tt.locale, tt.zone, now.Add(tt.after), now); got != tt.want {
+			t.Errorf("%s, %v later: %q, want %q", tt.locale, tt.after, got, tt.want)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package render
 
 import (
 	"bytes"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -37,6 +38,8 @@ var attacks = []string{
 	"\u202eabc\u202c", "\u2066x\u2069", "\ufeff", "\u0000", "👩‍👩‍👧‍👦", strings.Repeat("👩\u200d", 300), "a" + strings.Repeat("\u0301", 300), strings.Repeat("🎉", 300),
 	strings.Repeat("\\", 500), strings.Repeat("\"", 500), strings.Repeat("[", 300), strings.Repeat("**", 300), "javascript:alert(1)", "https://ok@evil.example", "https:", "//evil.example", "http",
 	"a\u2028b", "\r\n# h\r\n", "Ⅷ. x", "＃", "[^1]", "[x] done", "x<y>z", "List<String>", "a&b", "R&D;", "&", "&#", "：", "C#", "a #", "＠", "ｗｗｗ.evil.example", "٣. x",
+	"@lilei", "lilei", "请@lilei 看 @han_meimei, @13800000002 @all @所有人 [@dave](https://evil.example/@dave) `@zhangsan`", "@lilei " + hostile,
+	"[@lilei](dingtalk://dingtalkclient/page/link?url=x)", "!12 x\nMerge pull request !12 from @lilei/x", " @u.han ",
 }
 
 func FuzzRender(f *testing.F) {
@@ -53,24 +56,35 @@ func FuzzRender(f *testing.F) {
 			poison(e, int(pick)+i, texts)
 			// A third of the digests is of a long time.
 			at := time.Date(2026, 11, 22, 15, 50, 0, 0, time.UTC).Add(time.Duration(i) * time.Duration(pick%3) * timedSpan / 2)
-			batch = append(batch, delivery.Notification{Robot: "team", Event: e, CreateTime: at})
+			batch = append(batch, delivery.Notification{Seq: uint64(i + 1), Robot: "team", Event: e, CreateTime: at})
 		}
-		robot := Options{Robot: "team", Keywords: []string{"Gitee", "钟楼"}}
-
-		m, used, err := renderAs(robot, batch[:1])
-		if err != nil || used != 1 {
-			t.Fatalf("alone: used %d, error %v", used, err)
+		robot := Options{
+			Robot: "team", Keywords: []string{"Gitee", "钟楼"}, Locale: Locales()[int(pick)%len(Locales())],
+			ActionCard: pick%2 == 0, Browser: pick%3 == 0, External: pick%5 == 0,
+			People: team(), Mentions: Mentions{Names: pick%7 != 0},
 		}
-		checkMessage(t, m, batch[:1], 1)
+		if pick%4 != 0 {
+			robot.Folding = allFolding
+		}
+		r := rendererOf(robot)
 
-		m, used, err = renderAs(robot, batch)
-		if err != nil || used < 1 {
-			t.Fatalf("together: used %d, error %v", used, err)
+		got, err := r.Render(batch[:1], nil)
+		if err != nil || got.Used != 1 {
+			t.Fatalf("alone: used %d, error %v", got.Used, err)
+		}
+		checkMessage(t, got.Message, batch[:1], 1)
+
+		if got, err = r.Render(batch, nil); err != nil || got.Used < 1 {
+			t.Fatalf("together: used %d, error %v", got.Used, err)
+		}
+		shown := batch[:got.Used:got.Used]
+		for _, f := range got.Folded {
+			shown = slices.DeleteFunc(slices.Clone(shown), func(n delivery.Notification) bool { return n.Seq == f.Seq })
 		}
 		headings := 1
-		if used > 1 {
+		if len(shown) > 1 {
 			places := map[string]bool{}
-			for _, n := range batch[:used] {
+			for _, n := range shown {
 				name := ""
 				if p := place(n.Event); !p.isEmpty() {
 					name = p[0].text
@@ -81,9 +95,9 @@ func FuzzRender(f *testing.F) {
 				headings += len(places)
 			}
 		}
-		checkMessage(t, m, batch[:used], headings)
+		checkMessage(t, got.Message, shown, headings)
 
-		if title := Title("zh-CN", batch[0]); !utf8.ValidString(title) || utf8.RuneCountInString(title) > 100 || strings.ContainsAny(title, "\n<@") {
+		if title := Title(robot.Locale, batch[0]); !utf8.ValidString(title) || utf8.RuneCountInString(title) > 100 || strings.ContainsAny(title, "\n<@") {
 			t.Errorf("Title returned %q", title)
 		}
 	})
@@ -123,7 +137,7 @@ func poison(m proto.Message, seed int, texts []string) {
 var (
 	mention   = regexp.MustCompile(`@[\pL\pN_]`)
 	invisible = regexp.MustCompile("[\u202a-\u202e\u2066-\u2069\u200b\u200e\u200f\ufeff\x00-\x08\x0b-\x1f\x7f]")
-	entity    = regexp.MustCompile(`&#?[0-9A-Za-z]+;`)
+	entity    = regexp.MustCompile(`&(?:#[0-9A-Za-z]+|[0-9A-Za-z]{1,39});`) // no name is as long as 40
 	scheme    = regexp.MustCompile(`^(?i:https?|dingtalk)://`)
 	percent   = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
 )
@@ -138,8 +152,30 @@ func checkMessage(t *testing.T, m dingtalk.Message, batch []delivery.Notificatio
 	if len(body) > maxBody {
 		t.Errorf("the body has %d bytes, more than %d", len(body), maxBody)
 	}
-	md := m.Content.(dingtalk.Markdown)
-	for what, s := range map[string]string{"title": md.Title, "text": md.Text} {
+	var allowed []string
+	for _, n := range batch {
+		allowed = append(allowed, addresses(n.Event.ProtoReflect())...)
+	}
+	md, ok := m.Content.(dingtalk.Markdown)
+	if card, isCard := m.Content.(dingtalk.ActionCard); isCard {
+		md, ok = dingtalk.Markdown{Title: card.Title, Text: card.Text}, len(m.Mentions.Mobiles) == 0
+		if !slices.Contains(allowed, loosely(unwrapped(card.SingleURL))) || !scheme.MatchString(card.SingleURL) || card.SingleTitle == "" {
+			t.Errorf("the button %q opens %q", card.SingleTitle, card.SingleURL)
+		}
+	}
+	if !ok {
+		t.Fatalf("the message is %#v", m)
+	}
+	atOf(t, m)
+	if m.Mentions.All || !onlyTeam(m.Mentions) {
+		t.Errorf("it calls %+v", m.Mentions)
+	}
+	// What is left without the literals that belong to the mentions must call nobody.
+	unmentioned := md.Text
+	for _, l := range slices.Concat(m.Mentions.Mobiles, m.Mentions.UserIDs) {
+		unmentioned = strings.ReplaceAll(unmentioned, "@"+l+" ", "")
+	}
+	for what, s := range map[string]string{"title": md.Title, "text": unmentioned} {
 		if !utf8.ValidString(s) {
 			t.Errorf("the %s is not UTF-8: %q", what, s)
 		}
@@ -152,10 +188,6 @@ func checkMessage(t *testing.T, m dingtalk.Message, batch []delivery.Notificatio
 	}
 	if strings.Contains(md.Title, "\n") || uniseg.GraphemeClusterCount(md.Title) > maxTitle+len(" · Gitee") {
 		t.Errorf("the title is too long or has several lines: %q", md.Title)
-	}
-	var allowed []string
-	for _, n := range batch {
-		allowed = append(allowed, addresses(n.Event.ProtoReflect())...)
 	}
 	found := 0
 	doc := markdown().Parser().Parse(text.NewReader([]byte(md.Text)))
@@ -180,7 +212,7 @@ func checkMessage(t *testing.T, m dingtalk.Message, batch []delivery.Notificatio
 			}
 		case *ast.Link:
 			d := string(n.Destination)
-			if !slices.Contains(allowed, loosely(d)) || !scheme.MatchString(d) {
+			if !slices.Contains(allowed, loosely(unwrapped(d))) || !scheme.MatchString(d) {
 				t.Errorf("a link to %q:\n%s", d, md.Text)
 			}
 		default:
@@ -209,6 +241,31 @@ func addresses(m protoreflect.Message) (found []string) {
 		return true
 	})
 	return found
+}
+
+// onlyTeam tells whether at has no one but those of the table.
+func onlyTeam(at dingtalk.Mentions) bool {
+	for _, l := range slices.Concat(at.Mobiles, at.UserIDs) {
+		known := false
+		for _, p := range team().byLogin {
+			known = known || l == p.Mobile || l == p.UserID
+		}
+		if !known {
+			return false
+		}
+	}
+	return true
+}
+
+// unwrapped is an address without what makes it open in the browser.
+func unwrapped(address string) string {
+	inside, ok := strings.CutPrefix(address, browserLink)
+	if inside, tail := strings.CutSuffix(inside, browserTail); ok && tail {
+		if plain, err := url.QueryUnescape(inside); err == nil {
+			return plain
+		}
+	}
+	return address
 }
 
 // loosely is an address with its percent escapes undone, so that two spellings of it compare equal.

@@ -77,6 +77,12 @@ func direct(m *notifierv1.Message) (dingtalk.Message, error) {
 	return out, nil
 }
 
+// callsSomebody tells whether a caller's message has mentions.
+func callsSomebody(m *notifierv1.Message) bool {
+	at := m.GetMentions()
+	return at.GetAll() || len(at.GetMobiles()) > 0 || len(at.GetUserIds()) > 0
+}
+
 // withMentions adds to text, after sep, an "@target" for each of targets that it does not have yet, with
 // blanks around: without the literal DingTalk calls nobody.
 func withMentions(text, sep string, targets []string) string {

@@ -59,7 +59,7 @@ func TestDirectMessagesKeepTheirTypeAndGetTheirLiteralMentions(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, used, err := renderAs(Options{Robot: "team"}, []delivery.Notification{ofMessage(tt.give)})
+			got, used, err := renderAs(Options{Robot: "team", Mentions: Mentions{All: true}}, []delivery.Notification{ofMessage(tt.give)})
 			if err != nil || used != 1 {
 				t.Fatalf("Render: used %d, error %v", used, err)
 			}

@@ -14,4 +14,21 @@ type Options struct {
 	Keywords []string
 	// RejectMissingKeyword says that a message without a keyword is refused rather than mended.
 	RejectMissingKeyword bool
+	// ActionCard says that what tells of one event is a card with a button that opens its page.
+	ActionCard bool
+	// Browser says that the links of what tells of events open in a computer's browser rather than in
+	// DingTalk. Links in callers' messages stay as they are.
+	Browser bool
+	// External says that the group is an external one, where DingTalk calls people by their mobile numbers
+	// only.
+	External bool
+	// People finds those who are called for events; nil: nobody is.
+	People *People
+	// Mentions says who is called for what. The zero value has the roles that are usual, but calls neither
+	// everybody nor those whom a text names.
+	Mentions Mentions
+	// Folding says which events are told as part of others; the zero value: none.
+	Folding Folding
+	// Templates are the robot's own wordings, at most one for each kind of event.
+	Templates []Template
 }

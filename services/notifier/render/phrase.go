@@ -59,23 +59,6 @@ func noun(k kind, text, url string) phrase { return phrase{{kind: k, text: text,
 
 func lit(text string) phrase { return phrase{{text: text}} }
 
-// say fills each "{}" of format with the next of args.
-func say(format string, args ...phrase) phrase {
-	p := make(phrase, 0, 2*len(args)+1)
-	for _, a := range args {
-		before, after, _ := strings.Cut(format, "{}")
-		if before != "" {
-			p = append(p, span{text: before})
-		}
-		p = append(p, a...)
-		format = after
-	}
-	if format != "" {
-		p = append(p, span{text: format})
-	}
-	return p
-}
-
 // isEmpty tells of a noun that is not there.
 func (p phrase) isEmpty() bool { return len(p) == 0 }
 

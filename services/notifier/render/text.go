@@ -27,15 +27,30 @@ func tame(s string) string {
 	return disarm(clean(s))
 }
 
-// isTame tells of printable ASCII that tame would leave as it is.
+// isTame tells of text that tame would leave as it is, of what people mostly write: printable ASCII, and letters
+// and signs of Latin, Cyrillic and Chinese.
 func isTame(s string) bool {
-	for i := range len(s) {
+	for i := 0; i < len(s); {
 		switch c := s[i]; {
-		case c == '<' || c == '&' || c == '@' || c >= 0x7f || c < ' ' && c != '\n':
+		case c == '<' || c == '&' || c == '@' || c == 0x7f || c < ' ' && c != '\n':
 			return false
+		case c < 0x7f:
+			i++
+		default:
+			r, n := utf8.DecodeRuneInString(s[i:])
+			if !isPlainLetter(r) {
+				return false
+			}
+			i += n
 		}
 	}
 	return true
+}
+
+// isPlainLetter tells of characters beyond ASCII that neither combine with others, nor hide, nor are blanks.
+func isPlainLetter(r rune) bool {
+	return 0x3400 <= r && r < 0xa000 || 0x400 <= r && r < 0x483 || 0xa1 <= r && r < 0x300 && r != 0xad ||
+		0x3001 <= r && r < 0x302a || 0xff01 <= r && r < 0xff61
 }
 
 // maxMarks bounds the marks on one letter. Living scripts stack four; text that means to overflow its line

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -155,7 +156,7 @@ func TestTheCatalogueWritesNoMarkdownOfItsOwn(t *testing.T) {
 	// Every literal of every sentence goes into Markdown unescaped.
 	for _, s := range samples() {
 		for _, repository := range []bool{true, false} {
-			head, err := headline(zh{}, s.event, repository)
+			head, err := headline(wordingFor("zh-CN"), s.event, repository)
 			if err != nil {
 				t.Fatalf("%s: %v", s.name, err)
 			}
@@ -164,6 +165,35 @@ func TestTheCatalogueWritesNoMarkdownOfItsOwn(t *testing.T) {
 					t.Errorf("%s says %q", s.name, x.text)
 				}
 			}
+		}
+	}
+}
+
+func TestWhatCountsAsTameAtOnceIsLeftAloneByTheLongWay(t *testing.T) {
+	for r := range rune(0x11000) {
+		for _, s := range []string{string(r), "a" + string(r) + "b", string(r) + string(r)} {
+			if got := disarm(clean(s)); isTame(s) && got != s {
+				t.Fatalf("%U: tame leaves %q alone, and the long way makes %q of it", r, s, got)
+			}
+		}
+	}
+	for _, s := range []string{"汉\xff", "\xe6\xb1", "é\x00", "x\u3000", "я\u0483"} {
+		if isTame(s) {
+			t.Errorf("%q counts as tame", s)
+		}
+	}
+}
+
+func TestAddressesThatAreFitAtOnceAreSoWhenParsed(t *testing.T) {
+	for _, a := range []string{"https://gitee.com", "http://a.b-c/d?e=f#g", "https://gitee.com/a:b//c", "https://-/", "https://./x;"} {
+		u, err := url.Parse(a)
+		if fit := err == nil && u.Host != "" && u.User == nil; isPlainWeb(a) && (!fit || target(a) != a) {
+			t.Errorf("%s counts as fit: parsed %v, error %v", a, u, err)
+		}
+	}
+	for _, a := range []string{"https://", "https:///x", "https://a@b", "https://a:x/", "ftp://a", "https://a/(b)", "https://a/%zz", "https://a\\b"} {
+		if isPlainWeb(a) {
+			t.Errorf("%s counts as fit", a)
 		}
 	}
 }

@@ -2,6 +2,7 @@
 
 import { bubble, el, notice } from '/message.js';
 import { aside, quietRow } from '/aside.js';
+import { setGroup } from '/panel.js';
 
 const $ = (id) => document.getElementById(id);
 const scroll = $('scroll');
@@ -53,6 +54,7 @@ function apply(update) {
 
 function reset(g) {
   group = g;
+  setGroup(g);
   webhooks = new Map();
   rows = new Map();
   unread = 0;

@@ -1,6 +1,7 @@
 // What stands beside a message: the phone's notification, and the webhooks that caused it.
 
 import { el, notice } from '/message.js';
+import { look } from '/panel.js';
 
 let ids = 0;
 
@@ -10,6 +11,7 @@ export function aside(m, webhooks, group) {
   return folded(summary(m, causes), [
     lockScreen(m, group),
     m.items > 1 && el('p', { class: 'digest' }, `Digest: ${m.items} notifications in one message`),
+    m.folded > 0 && el('p', { class: 'digest' }, `Tells ${m.folded} more along: they belong to the same thing`),
     ...origin(m, causes),
     facts(m),
   ]);
@@ -42,6 +44,7 @@ function folded(name, children) {
 
 function summary(m, causes) {
   if (m.items > 1) return `Digest of ${m.items} · ${causes.length} webhooks`;
+  if (m.folded) return `${label(causes[0] ?? {})} · ${m.folded} more told along`;
   if (causes.length) return `${label(causes[0])} · HTTP ${causes[0].status}`;
   return m.looking ? 'Looking for its webhook…' : m.causes?.length ? 'An earlier webhook' : 'Sent through the notifier’s API';
 }
@@ -86,7 +89,12 @@ function details(w) {
     names.length > 0 && el('ul', { class: 'names' }, ...names.slice(0, 5).map((n) => el('li', {}, el('code', {}, n))),
       names.length > 5 && el('li', {}, `and ${names.length - 5} more`)),
     w.duplicate && el('p', { class: 'line' }, 'It had come before, so nothing new was sent.'),
-    body(w));
+    body(w),
+    // A longer body is shown cut, so it can't be read again.
+    w.size > 0 && w.size < 48000 && w.status < 400 && el('button', {
+      class: 'look-this', type: 'button', 'aria-haspopup': 'dialog',
+      onclick: () => look({ url: `/api/webhooks/${w.id}/body`, event: w.event, ping: w.ping }),
+    }, 'See it in all languages'));
 }
 
 // body shows what came in once it is asked for.
@@ -115,7 +123,7 @@ function facts(m) {
     m.duplicates > 0 && el('li', {}, `DingTalk was called ${m.duplicates + 1} times with the same msgUuid and showed it once`));
   for (const p of m.mentions ?? []) {
     const why = p.effective ? 'is mentioned' : 'is not mentioned' + (p.why ? ': ' + p.why : '');
-    list.append(el('li', {}, el('code', {}, '@' + p.target), ' ' + why));
+    list.append(el('li', {}, el('code', {}, '@' + p.target), p.name ? ` (${p.name}) ` : ' ', why));
   }
   if (m.mentionsAll) list.append(el('li', {}, 'everybody is mentioned'));
   for (const w of m.warnings ?? []) list.append(el('li', { class: 'warn' }, w));

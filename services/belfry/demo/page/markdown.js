@@ -11,8 +11,8 @@ const WIDE = /[\u3000-\u9fff\uff00-\uff60]/;
 const ESCAPABLE = /[!-/:-@[-`{-~]/;
 const NAMED = { nbsp: '\u00a0', lt: '<', gt: '>', amp: '&', quot: '"', apos: "'" };
 
-// render returns the nodes that a message's text becomes. mentions are {target, effective, masked} of those
-// named: where one takes effect its "@target" is marked.
+// render returns the nodes that a message's text becomes. mentions are {target, name, effective, masked} of those
+// named: where one takes effect its "@target" is marked, with the name in place of the target where one is known.
 export function render(source, mentions = []) {
   const fragment = document.createDocumentFragment();
   const lines = source.replace(/\r\n?/g, '\n').replaceAll('\0', '\ufffd').split('\n');
@@ -95,7 +95,7 @@ export function withMentions(text, mentions) {
     plain = at + 1 + m.target.length;
     const node = document.createElement('span');
     node.className = m.masked ? 'masked' : 'mention';
-    node.append('@' + (m.masked ? m.target.slice(0, 3) + '****' + m.target.slice(-4) : m.target));
+    node.append('@' + (m.masked ? m.target.slice(0, 3) + '****' + m.target.slice(-4) : m.name || m.target));
     nodes.push(node);
     at = plain - 1;
   }

@@ -14,9 +14,9 @@ export function el(tag, props = {}, ...children) {
   return node;
 }
 
-// bubble returns what the group sees of a message.
-export function bubble(m) {
-  const node = el('div', { class: 'bubble ' + m.type, lang: 'zh-CN' });
+// bubble returns what the group sees of a message, which is in the language of locale.
+export function bubble(m, locale = 'zh-CN') {
+  const node = el('div', { class: 'bubble ' + m.type, lang: locale });
   switch (m.type) {
     case 'text':
       node.append(el('p', { class: 'plain' }, ...withMentions(m.text, m.mentions ?? [])));

@@ -185,6 +185,7 @@ func (m *Memory) SaveLane(ctx context.Context, rec delivery.LaneRecord) (deliver
 		if log := m.log[rec.Robot]; rec.Cursor > 0 && (len(log) == 0 || rec.Cursor > log[len(log)-1].Seq) {
 			m.violate("lane %s: the cursor, %d, is beyond the last notification", rec.Robot, rec.Cursor)
 		}
+		m.checkAhead(rec)
 		if rec.Intent != nil {
 			m.checkIntent(rec)
 		}
@@ -206,13 +207,32 @@ func (m *Memory) SaveLane(ctx context.Context, rec delivery.LaneRecord) (deliver
 	return rec, nil
 }
 
-// checkIntent checks that an intent covers just the notifications that follow the cursor.
+// checkAhead checks that what is said to be settled beyond the cursor is, and that not too much is.
+func (m *Memory) checkAhead(rec delivery.LaneRecord) {
+	for i, seq := range rec.Ahead {
+		if _, ok := m.outcomes[place{rec.Robot, seq}]; !ok || seq <= rec.Cursor || i > 0 && seq <= rec.Ahead[i-1] {
+			m.violate("lane %s: %v, ahead of the cursor, %d, aren't all settled, or don't ascend", rec.Robot, rec.Ahead, rec.Cursor)
+		}
+	}
+	if len(rec.Ahead) > 256 || len(rec.Told) > 64 {
+		m.violate("lane %s: the record has %d places ahead of the cursor, and was told %d things", rec.Robot, len(rec.Ahead), len(rec.Told))
+	}
+}
+
+// checkIntent checks that an intent covers just the notifications that follow the cursor and aren't settled,
+// or some of them where it says that it overtakes others.
 func (m *Memory) checkIntent(rec delivery.LaneRecord) {
 	var next []uint64
 	for _, n := range m.log[rec.Robot] {
-		if n.Seq > rec.Cursor && len(next) < rec.Intent.Items {
+		if n.Seq <= rec.Cursor || len(next) == rec.Intent.Items || slices.Contains(rec.Ahead, n.Seq) {
+			continue
+		}
+		if ahead := rec.Intent.Ahead; len(ahead) == 0 || slices.Contains(ahead, n.Seq) {
 			next = append(next, n.Seq)
 		}
+	}
+	if ahead := rec.Intent.Ahead; len(ahead) > 0 && !slices.Equal(ahead, next) {
+		m.violate("lane %s: the intent, of %v, isn't of what waits beyond the cursor, %d", rec.Robot, ahead, rec.Cursor)
 	}
 	if len(next) == 0 || len(next) < rec.Intent.Items || rec.Intent.First != next[0] || rec.Intent.Last != next[len(next)-1] {
 		m.violate("lane %s: the intent, %d items from %d to %d, isn't what follows the cursor, %d",

@@ -152,12 +152,19 @@ func testRacingSavers(t *testing.T, open Open) {
 func testLaneReopen(t *testing.T, open Open) {
 	j, reopen := open(t)
 	ctx := t.Context()
-	receipts := appendAll(t, j, messages("a", "one", "two", "three")...)
+	receipts := appendAll(t, j, messages("a", "one", "two", "three", "four")...)
 	at := time.Date(2026, 11, 22, 10, 0, 0, 123456789, time.UTC)
+	if err := j.Settle(ctx, []delivery.Outcome{{Robot: "a", Seq: receipts[3].Seq, Delivered: true}}); err != nil {
+		t.Fatal(err)
+	}
 	want := delivery.LaneRecord{
-		Robot: "a", Cursor: receipts[0].Seq,
+		Robot: "a", Cursor: receipts[0].Seq, Ahead: []uint64{receipts[3].Seq},
+		Told: []delivery.Told{{Mark: delivery.Mark{Seq: receipts[0].Seq, Mark: "合并 <!7>"}, Time: at}},
 		Intent: &delivery.Intent{
 			First: receipts[1].Seq, Last: receipts[2].Seq, Items: 2, UUID: "0e6b6f0a",
+			Ahead: []uint64{receipts[1].Seq, receipts[2].Seq}, Through: true,
+			Folded: []delivery.Fold{{Seq: receipts[2].Seq, Into: receipts[1].Seq}},
+			Marks:  []delivery.Mark{{Seq: receipts[1].Seq, Mark: "m"}}, Note: "a <note>",
 			// Escapes would make the body larger than DingTalk takes.
 			Body:     json.RawMessage("{\"text\":\"<b>&amp; 日本 \u2028\u2029 \\u003c\"}"),
 			Attempts: 3, Uncertain: true, NextAttempt: at,
@@ -211,6 +218,7 @@ func testSettle(t *testing.T, open Open) {
 	for _, r := range receipts[1:3] {
 		digest = append(digest, delivery.Outcome{Robot: "a", Seq: r.Seq, Delivered: true, UUID: "u", Items: 2, Attempts: 2, Time: at})
 	}
+	digest[0].Into, digest[1].Note = digest[1].Seq, "built-in <wording>"
 	if err := j.Settle(ctx, nil); err != nil {
 		t.Errorf("Settle of nothing = %v", err)
 	}
