@@ -103,9 +103,8 @@ func (estimator) EstimateCallCost(function, _ string, target *cost.AstNode, args
 	} else if chars = cost.EstimateSize(estimator{}, args[0]).Max; chars != unbounded {
 		chars++
 	}
-	return &cost.CallEstimate{CostEstimate: cost.CostEstimate{
-		Min: 1, Max: cost.SafeAdd(1, cost.SafeMultiplyByFactor(cost.SafeMultiply(chars, size), patternCost)),
-	}}
+	most := cost.SafeAdd(1, cost.SafeMultiplyByFactor(cost.SafeMultiply(chars, size), patternCost))
+	return cost.NewCallEstimate(cost.Estimate{Min: 1, Max: most}, nil)
 }
 
 // unbounded is a size or a cost of which nobody knows how large it may be.

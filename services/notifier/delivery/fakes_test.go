@@ -32,6 +32,7 @@ type group struct {
 	tooFast int
 	// answer, if set, decides about each call: whether the message is shown, and what is said.
 	answer func(ctx context.Context, c call) (shown bool, err error)
+	trace  *trace
 }
 
 // call is one call to DingTalk: the n-th of all, from 0.
@@ -41,6 +42,8 @@ type call struct {
 	uuid   string
 	items  []string
 	at     time.Time
+	// unheard says that the caller has hung up before the answer.
+	unheard bool
 }
 
 func (g *group) Send(ctx context.Context, robot dingtalk.Robot, m dingtalk.Message, uuid string) error {
@@ -72,6 +75,7 @@ func (g *group) take(robot dingtalk.Robot, m dingtalk.Message, uuid string) call
 	}
 	if recent > 20 {
 		g.tooFast++
+		g.trace.end("that was too fast")
 	}
 	return c
 }
@@ -312,7 +316,10 @@ func unknownFirst(_ context.Context, c call) (bool, error) {
 // sendLate is Send for a call that the caller should have made earlier: it isn't held against the budget,
 // since nobody can know of it.
 func (g *group) sendLate(ctx context.Context, robot dingtalk.Robot, m dingtalk.Message, uuid string) error {
-	c := call{n: -1, member: memberOf(robot), uuid: uuid, at: time.Now(), items: strings.Split(m.Content.(dingtalk.Text).Content, "\n")}
+	c := call{
+		n: -1, member: memberOf(robot), uuid: uuid, at: time.Now(), unheard: ctx.Err() != nil,
+		items: strings.Split(m.Content.(dingtalk.Text).Content, "\n"),
+	}
 	shown := true
 	var err error
 	if g.answer != nil {
@@ -321,7 +328,7 @@ func (g *group) sendLate(ctx context.Context, robot dingtalk.Robot, m dingtalk.M
 	if shown {
 		g.show(c)
 	}
-	if ctx.Err() != nil {
+	if c.unheard {
 		return &dingtalk.Refusal{Class: dingtalk.Unknown, Reason: dingtalk.ReasonUnavailable, Advice: "hung up"}
 	}
 	return err

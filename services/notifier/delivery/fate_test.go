@@ -3,6 +3,7 @@ package delivery_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"gitee.com/belfry/belfry/pkg/dingtalk"
+	"gitee.com/belfry/belfry/services/notifier/delivery"
 )
 
 // fate decides, from a history that rapid drew, what becomes of the calls to the journal and to DingTalk.
@@ -33,7 +35,8 @@ func drawFate(rt *rapid.T) *fate {
 	return &fate{
 		journal: rapid.SliceOfN(rapid.SampledFrom([]int{0, 0, 0, 0, 1, 2}), 0, 200).Draw(rt, "journal"),
 		answers: rapid.SliceOfN(rapid.SampledFrom([]int{0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8}), 0, 40).Draw(rt, "answers"),
-		resting: make(map[string]time.Time),
+		muted:   make(map[string]time.Time),
+		told:    make(map[told]time.Time),
 	}
 }
 
@@ -62,7 +65,7 @@ func (f *fate) fault(string) (bool, error) {
 
 // answer is group's.
 func (f *fate) answer(ctx context.Context, c call) (bool, error) {
-	f.check(c)
+	f.check(ctx, c)
 	if slices.ContainsFunc(c.items, func(id string) bool { return strings.HasPrefix(id, "refused") }) {
 		return false, refusal(dingtalk.MessageFault, dingtalk.ReasonMessageRefused)
 	}
@@ -74,7 +77,7 @@ func (f *fate) answer(ctx context.Context, c call) (bool, error) {
 	case 3:
 		return false, refusal(dingtalk.Transient, dingtalk.ReasonUnavailable)
 	case 4:
-		f.rest(c, time.Minute)
+		f.rest(ctx, c, time.Minute)
 		return false, refusal(dingtalk.Throttled, dingtalk.ReasonThrottled)
 	case 5:
 		return false, refusal(dingtalk.RobotFault, dingtalk.ReasonSignatureMismatch)

@@ -2,8 +2,6 @@ package delivery_test
 
 import (
 	"context"
-	"errors"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -253,13 +251,13 @@ func TestLaneThatMovesInTheMiddleOfACallShowsNothingTwice(t *testing.T) {
 		synctest.Wait()
 		start := time.Now()
 		r.give(1)
-		time.Sleep(leaseTime + time.Second)
+		time.Sleep(leaseTime + 2*time.Second)
 		b.finish()
 		b.wantShown("a", "b")
 		if c := b.group.calls; c[0].uuid != c[1].uuid || c[0].member != c[1].member {
 			t.Errorf("calls: %+v", c)
 		}
-		if took := time.Since(start); took > leaseTime+time.Second {
+		if took := time.Since(start); took > leaseTime+2*time.Second {
 			t.Errorf("the call went on beyond its lease, for %v", took)
 		}
 	})
@@ -328,6 +326,70 @@ func TestFrozenProcessSendsNothingWhenItWakes(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestProcessThatLosesTheRobotWhileItReadsTheRecordLeavesItAlone(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		slow := true
+		b.journal.Fault = func(op string) (bool, error) {
+			if op == journaltest.OpLane && slow {
+				slow = false
+				time.Sleep(20 * time.Second)
+			}
+			return false, nil
+		}
+		b.group.answer = func(_ context.Context, c call) (bool, error) {
+			if c.n == 0 {
+				time.Sleep(20 * time.Second) // in the middle of which the other's read ends
+				return false, refusal(dingtalk.RobotFault, dingtalk.ReasonSignatureMismatch)
+			}
+			return true, nil
+		}
+		r, _, _, stop := pair(t, b)
+		r.give(1)
+		b.stop = stop
+		b.notify("team", "a")
+		synctest.Wait()
+		r.give(0)
+		time.Sleep(5 * time.Minute)
+		b.finish()
+		b.wantShown("a")
+		if c := b.group.calls; len(c) != 2 || c[1].at.Sub(c[0].at) < time.Minute {
+			t.Errorf("what came of the first call was forgotten: %+v", c)
+		}
+	})
+}
+
+func TestMuteIsKeptAlsoByAProcessThatCouldNotWriteItDown(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		start := time.Now()
+		r, seats, _, stop := pair(t, b)
+		b.stop = stop
+		b.group.answer = func(_ context.Context, c call) (bool, error) {
+			switch {
+			case c.n == 0:
+				seats[0].kill(true) // it lives on, but nothing that it writes arrives
+				return false, refusal(dingtalk.Throttled, dingtalk.ReasonThrottled)
+			case c.at.Sub(start) < time.Minute:
+				return false, refusal(dingtalk.Unknown, dingtalk.ReasonUnavailable)
+			}
+			return true, nil
+		}
+		b.notify("team", "a")
+		synctest.Wait()
+		r.give(1)
+		time.Sleep(leaseTime + time.Second)
+		seats[0].kill(false)
+		r.give(0)
+		synctest.Wait()
+		before := len(b.group.made())
+		time.Sleep(2 * time.Minute)
+		b.finish()
+		b.wantShown("a")
+		if c := b.group.calls; len(c) != before+1 || c[before].at.Sub(c[0].at) < time.Minute {
+			t.Errorf("calls: %+v, of which %d before the robot came back", c, before)
+		}
+	})
 }
 
 func TestTwoThatBothBelieveToHaveTheLaneDoNotChaseEachOther(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
 	"gitee.com/belfry/belfry/services/notifier/delivery"
+	"gitee.com/belfry/belfry/services/notifier/journal/journaltest"
 )
 
 func TestRemovedRobotKeepsItsBacklogUntilItIsTooOld(t *testing.T) {
@@ -77,6 +78,38 @@ func TestRemovedRobotThatComesBackGoesOnUnderTheSameUUID(t *testing.T) {
 		b.wantShown("a", "b")
 		if n := len(b.group.calls); n != 3 || b.group.calls[0].uuid != b.group.calls[1].uuid {
 			t.Errorf("calls: %+v", b.group.calls)
+		}
+	})
+}
+
+func TestCallOfARobotThatWasRemovedAfterACrashCounts(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		b.opts.Allowances = []delivery.Allowance{{Name: "org", PerMonth: 100, MaxWait: time.Minute}}
+		b.opts.Robots[0].Allowance = "org"
+		s := newSeat(b.journal, newRoster(), b.group, 0)
+		opts := b.opts
+		opts.Journal, opts.Sender = s, s
+		_, stop := run(t, opts)
+		b.notify("team", "a")
+		synctest.Wait()
+		b.journal.Fault = func(op string) (bool, error) {
+			if op == journaltest.OpSettle {
+				s.kill(true) // the outcome is the last that it writes
+			}
+			return false, nil
+		}
+		b.notify("team", "b")
+		synctest.Wait()
+		stop()
+		b.journal.Fault = nil
+		b.opts.Robots = nil
+		b.start()
+		time.Sleep(time.Minute)
+		b.finish()
+		b.wantShown("a", "b")
+		rec, err := b.journal.Lane(t.Context(), "team")
+		if err != nil || rec.Intent != nil || rec.MonthCalls != 2 || rec.Allowance != "org" || len(rec.Members["m0"].Calls) != 2 {
+			t.Errorf("record: %+v, %v", rec, err)
 		}
 	})
 }

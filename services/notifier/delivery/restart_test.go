@@ -171,6 +171,39 @@ func TestRowOfCrashesDoesNotOverrunTheBudget(t *testing.T) {
 	})
 }
 
+func TestCallsOfWhichOnlyTheOutcomesWereWrittenCountAfterCrashes(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		var s *seat
+		b.journal.Fault = func(op string) (bool, error) {
+			if op == journaltest.OpSettle {
+				s.kill(true) // the outcome is the last that it writes
+			}
+			return false, nil
+		}
+		var stopped sync.WaitGroup
+		for _, id := range ids(1, 30) {
+			b.notify("team", id)
+			s = newSeat(b.journal, newRoster(), b.group, 0)
+			opts := b.opts
+			opts.Journal, opts.Sender = s, s
+			_, stop := run(t, opts)
+			time.Sleep(100 * time.Millisecond)
+			s.kill(true)
+			stopped.Go(stop)
+		}
+		stopped.Wait()
+		b.journal.Fault = nil
+		b.start()
+		time.Sleep(10 * time.Minute)
+		b.finish()
+		b.wantShown(ids(1, 30)...)
+		rec, err := b.journal.Lane(t.Context(), "team")
+		if calls := len(b.group.calls); err != nil || rec.MonthCalls != calls {
+			t.Errorf("%d calls of the month stand in the record, %v; there were %d", rec.MonthCalls, err, calls)
+		}
+	})
+}
+
 func TestClockThatIsSetBackStopsNothingForLong(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
 		ahead := time.Now().Add(5 * time.Hour)

@@ -80,17 +80,18 @@ func (r *Renderer) Calls(n delivery.Notification) bool {
 // notifications that is, at least 1.
 //
 // What another tells as well, in this message or shortly before, has no place of its own (see Folding). Of the
-// rest, one alone becomes what Inspect shows. Several become a digest: every one of them stands in
-// it, an event as one line with its link, under its repository and in the order of batch, and a message in
-// full; repositories stand in the order of their newest activity. Lines are short where many are to fit, and
-// say more where there is room; where the batch came over ten minutes or more, each is told with its time.
-// Whoever an event calls stands behind the first line that does. What a digest counts are its lines.
+// rest, one alone becomes what Inspect shows. Several become a digest: every one of them stands in it, an event
+// as one line with its link, under its repository and in the order of batch, and a message in full;
+// repositories stand in the order of their newest activity. Lines are short where many are to fit, and say
+// more where there is room; where the batch came over ten minutes or more, each is told with its time. What a
+// digest counts are its lines. Whoever is called stands behind the first line that calls them.
+//
 // The prefix ends before the first notification that has to go alone, before the 201st, before the one that
-// calls a 51st person, and where 19,500
-// bytes are full. Alone go: link, actionCard and feedCard messages, messages with mentions or of more than
-// 1,500 bytes, Markdown that could swallow what follows it (fences, HTML), and whatever could not be told at
-// all. A digest always carries one of the robot's keywords, also where the robot refuses
-// messages without: its notifications were accepted each with a keyword, and the digest is our own words.
+// would call a 51st person, and where 19,500 bytes are full. Alone go: link, actionCard and feedCard messages,
+// messages with mentions or of more than 1,500 bytes, Markdown that could swallow what follows it (fences,
+// HTML), and whatever could not be told at all. A digest always carries one of the robot's keywords, also
+// where the robot refuses messages without: its notifications were accepted each with a keyword, and the
+// digest is our own words.
 //
 // Nobody is called for what the group, going by told, saw them called for already.
 //

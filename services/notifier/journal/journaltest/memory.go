@@ -37,6 +37,9 @@ type Memory struct {
 	// call takes its course. Otherwise it returns err, after it has happened if apply is set, and without a
 	// trace if not. Fault is called without locks; it may block, such as until ctx ends.
 	Fault func(op string) (apply bool, err error)
+	// Saved, if set before the first call, is told of every record that SaveLane has saved, also where the call
+	// then fails; ctx is the call's. It is called while the journal is locked.
+	Saved func(ctx context.Context, rec delivery.LaneRecord)
 	// DedupWindow is for how long a request id is known; 0 stands for ever.
 	DedupWindow time.Duration
 
@@ -193,6 +196,9 @@ func (m *Memory) SaveLane(ctx context.Context, rec delivery.LaneRecord) (deliver
 		rec.Revision = m.revision
 		now := lane{data: b.Bytes(), revision: m.revision, cursor: rec.Cursor}
 		m.lanes[rec.Robot] = now
+		if m.Saved != nil {
+			m.Saved(ctx, rec)
+		}
 		var err error
 		m.tell(func(f delivery.Follower) {
 			own, rerr := now.record(rec.Robot)

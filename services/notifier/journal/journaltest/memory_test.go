@@ -1,7 +1,9 @@
 package journaltest_test
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,6 +46,31 @@ func TestMemoryFailsBeforeOrAfterAsTold(t *testing.T) {
 		if n := len(m.Log("a")); n != 1 {
 			t.Errorf("applied %t: %d in the log", applied, n)
 		}
+	}
+}
+
+func TestMemoryTellsOfWhatIsSavedWhateverItsMakerLearns(t *testing.T) {
+	m := journaltest.NewMemory()
+	var fault error
+	apply := true
+	m.Fault = func(string) (bool, error) { return apply, fault }
+	var saved []uint64
+	m.Saved = func(_ context.Context, rec delivery.LaneRecord) { saved = append(saved, rec.Cursor) }
+	if _, err := m.Append(t.Context(), []delivery.Notification{journaltest.Message("a", "r", "x")}); err != nil {
+		t.Fatal(err)
+	}
+	rec, err := m.SaveLane(t.Context(), delivery.LaneRecord{Robot: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fault = errors.New("connection lost")
+	rec.Cursor = 1
+	_, happened := m.SaveLane(t.Context(), rec)
+	_, fenced := m.SaveLane(t.Context(), rec)
+	apply = false
+	_, failed := m.SaveLane(t.Context(), rec)
+	if happened == nil || fenced == nil || failed == nil || !slices.Equal(saved, []uint64{0, 1}) {
+		t.Errorf("%v, %v, %v; told of cursors %d", happened, fenced, failed, saved)
 	}
 }
 
