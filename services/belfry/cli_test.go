@@ -152,7 +152,7 @@ func TestTheInitFileIsGoodForEveryCommand(t *testing.T) {
 		"notifier": {string(initYAML), config.Parts{Notifier: true}},
 		"gateway":  {remote, config.Parts{Gateway: true, Remote: true}},
 	} {
-		if _, err := config.Parse("init.yaml", []byte(tc.yaml), tc.parts); err != nil {
+		if _, err := config.Parse("init.yaml", []byte(tc.yaml), tc.parts, checks()...); err != nil {
 			t.Errorf("belfry %s: %v", name, err)
 		}
 	}
@@ -169,17 +169,17 @@ func TestEveryOptionOfTheInitFileWorks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := config.Parse("init.yaml", option.ReplaceAll(initYAML, []byte("$1$2")), parts); err != nil {
+	if _, err := config.Parse("init.yaml", option.ReplaceAll(initYAML, []byte("$1$2")), parts, checks()...); err != nil {
 		t.Errorf("all options together:\n%v", err)
 	}
 	found := option.FindAllSubmatchIndex(initYAML, -1)
-	if len(found) < 8 {
+	if len(found) < 20 {
 		t.Errorf("only %d options were found", len(found))
 	}
 	for _, at := range found {
 		text := initYAML[at[4]:at[5]]
 		yaml := bytes.Join([][]byte{initYAML[:at[3]], text, initYAML[at[1]:]}, nil)
-		cfg, err := config.Parse("init.yaml", yaml, parts)
+		cfg, err := config.Parse("init.yaml", yaml, parts, checks()...)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 		} else if proto.Equal(cfg, plain) {

@@ -49,22 +49,20 @@ type teller struct {
 	door     string
 	secret   gitee.Secret
 	notifier notifierv1.NotifierServiceClient
-	// messages counts those in the group.
-	messages func() int
 }
 
 // toldWithin is how long the teller waits until a webhook is told.
 const toldWithin = 2 * time.Minute
 
 // tell sends a webhook of every trigger, each when the one before was told, so that each gets a message of its
-// own unless it belongs to another.
-func (t *teller) tell(ctx context.Context) {
+// own unless it belongs to another. False: ctx ended before that was done.
+func (t *teller) tell(ctx context.Context) bool {
 	client := &http.Client{Timeout: 10 * time.Second}
 	defer client.CloseIdleConnections()
 	for i, d := range giteetest.All(time.Now()) {
 		answer, status, err := post(ctx, client, t.door, t.secret, d)
 		if ctx.Err() != nil {
-			return
+			return false
 		}
 		if err != nil {
 			fmt.Fprintf(t.out, "%3d  %-28s %v\n", i+1, d.Name, err)
@@ -78,7 +76,7 @@ func (t *teller) tell(ctx context.Context) {
 		for _, name := range answer.Deliveries {
 			switch ended, err := t.await(ctx, name); {
 			case ctx.Err() != nil:
-				return
+				return false
 			case err != nil:
 				fmt.Fprintf(t.out, "     %s: %v\n", d.Name, err)
 			case ended.GetFoldedInto() != "":
@@ -86,6 +84,7 @@ func (t *teller) tell(ctx context.Context) {
 			}
 		}
 	}
+	return true
 }
 
 // await returns the delivery once it has ended.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -31,11 +32,11 @@ func TestNothingIsLostOrDoubledWhenTheConfigurationChanges(t *testing.T) {
 				return "admin: {listen: '127.0.0.1:0'}\n" + s.gatewayYAML(door, "address: '"+grpc+"'") + s.notifierYAML(grpc, front, s.embedded())
 			}
 			full := yaml(3)
-			with := func(old, new string) string {
-				if !strings.Contains(full, old) {
-					t.Fatalf("there is no %q in:\n%s", old, full)
+			with := func(yaml, old, new string) string {
+				if !strings.Contains(yaml, old) {
+					t.Fatalf("there is no %q in:\n%s", old, yaml)
 				}
-				return strings.ReplaceAll(full, old, new)
+				return strings.ReplaceAll(yaml, old, new)
 			}
 			file := write(t, full)
 			var actors []*actor
@@ -47,20 +48,22 @@ func TestNothingIsLostOrDoubledWhenTheConfigurationChanges(t *testing.T) {
 			load := s.load(5000, 40*time.Millisecond, door)
 			began := time.Now()
 			for range 2 {
-				for _, step := range []struct{ outcome, yaml string }{
-					{"taken", with("keywords: [Gitee]", "keywords: [Gitee]\n      locale: en")},
-					{"refused", with("signature:", "signatur:")},
-					{"taken", with("robots: [group-1]", `robots: [group-1], when: 'kind == "push"'`)},
-					{"unchanged", ""},
-					{"taken", yaml(2)},
-					{"refused", with("embedded: {dir:", "embedded: {max_bytes: 7, dir:")},
-					{"unchanged", yaml(2)},
-					{"taken", with("keywords: [Gitee]", "keywords: [Gitee]\n      quiet: {hours: [{from: '00:00', to: '00:01', days: [MON]}]}")},
-					{"refused", "notifier: ["},
-					{"taken", full},
+				// What each command says, in the order run, notifier, gateway: it sees changes of its own part alone.
+				for _, step := range []struct{ run, notifier, gateway, yaml string }{
+					{"taken", "taken", "unchanged", with(full, "keywords: [Gitee]", "keywords: [Gitee]\n      locale: en")},
+					{"refused", "refused", "refused", with(full, "signature:", "signatur:")},
+					{"taken", "taken", "taken", with(full, "robots: [group-1]", `robots: [group-1], when: 'kind == "push"'`)},
+					{"unchanged", "unchanged", "unchanged", ""},
+					{"taken", "taken", "taken", yaml(2)},
+					{"refused", "refused", "unchanged", with(yaml(2), "embedded: {dir:", "embedded: {max_bytes: 7, dir:")},
+					{"unchanged", "unchanged", "unchanged", yaml(2)},
+					{"taken", "taken", "taken", with(full, "keywords: [Gitee]", "keywords: [Gitee]\n      quiet: {hours: [{from: '00:00', to: '00:01', days: [MON]}]}")},
+					{"refused", "refused", "refused", "notifier: ["},
+					{"taken", "taken", "unchanged", full},
 				} {
+					outcome := map[string]string{"run": step.run, "notifier": step.notifier, "gateway": step.gateway}
 					for _, a := range actors {
-						a.reloaded(file, step.yaml, step.outcome)
+						a.reloaded(file, step.yaml, outcome[a.args[0]])
 					}
 					s.pause(500 * time.Millisecond)
 					s.faults++
@@ -108,41 +111,29 @@ func (a *actor) reloaded(file, yaml, outcome string) {
 	})
 }
 
-// TestSIGHUPDuringTheStartIsKeptForLater sends it as soon as the process is there to take it.
+// TestSIGHUPDuringTheStartIsKeptForLater has the process wait for its configuration, which is a pipe, and sends
+// the signal meanwhile.
 func TestSIGHUPDuringTheStartIsKeptForLater(t *testing.T) {
 	t.Parallel()
 	at := newPlace(t)
-	c := spawn(t, at.secrets(), "run", "-c", write(t, at.yaml()))
-	stop := make(chan struct{})
-	go func() {
-		// The first ones may find that the process is not yet one of Go's that waits for signals; see awaitHangups.
-		defer close(stop)
-		awaitHangups(c)
-		for range 20 {
-			_ = c.cmd.Process.Signal(syscall.SIGHUP)
-			<-time.After(5 * time.Millisecond)
-		}
-	}()
+	file, ready := filepath.Join(t.TempDir(), "belfry.yaml"), write(t, at.yaml())
+	if err := syscall.Mkfifo(file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := spawn(t, at.secrets(), "run", "-c", file)
+	pipe, err := os.OpenFile(file, os.O_WRONLY, 0) // once the process reads
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.signal(syscall.SIGHUP)
+	_, err = pipe.WriteString(at.yaml())
+	if err := errors.Join(err, os.Rename(ready, file), pipe.Close()); err != nil {
+		t.Fatal(err)
+	}
 	c.awaitLog("ready")
-	<-stop
 	c.awaitLog("config.unchanged")
 	c.signal(syscall.SIGTERM)
 	if code := c.wait().ExitCode(); code != 0 {
 		t.Errorf("it exited with %d", code)
-	}
-}
-
-// awaitHangups waits until the kernel knows that the process catches SIGHUP.
-func awaitHangups(c *child) {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-time.After(time.Millisecond) {
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
-		if err != nil {
-			return
-		}
-		_, caught, _ := strings.Cut(string(status), "SigCgt:\t")
-		caught, _, _ = strings.Cut(caught, "\n")
-		if mask, err := strconv.ParseUint(caught, 16, 64); err == nil && mask&1 != 0 {
-			return
-		}
 	}
 }

@@ -29,7 +29,9 @@ func TestAPreviewOfManyRobotsFitsAnAnswer(t *testing.T) {
 			more   string
 			want   int
 		}{{100, ``, 100}, {33, `,"allLocales":true`, 99}} {
-			var got struct{ Previews []struct{ Body, Locale string } }
+			var got struct {
+				Previews []struct{ Body, Locale string }
+			}
 			d.call(t, s, "Preview", request(c.robots, c.more)).into(t, &got)
 			if len(got.Previews) != c.want || got.Previews[0].Body == "" || got.Previews[0].Locale != "ru" {
 				t.Errorf("%s: %d robots%s: %d previews", d.name, c.robots, c.more, len(got.Previews))

@@ -80,9 +80,6 @@ type estimator struct{}
 // EstimateSize is cost.Estimator's.
 func (estimator) EstimateSize(node cost.AstNode) *cost.SizeEstimate {
 	limit, known := sizeLimit(node.Path())
-	if !known && node.Expr() != nil && node.Expr().Kind() == ast.CallKind && node.Expr().AsCall().FunctionName() == "string" {
-		limit, known = 40, true // of a number, a time
-	}
 	if !known {
 		return nil
 	}
@@ -93,6 +90,13 @@ func (estimator) EstimateSize(node cost.AstNode) *cost.SizeEstimate {
 func (estimator) EstimateCallCost(function, _ string, target *cost.AstNode, args []cost.AstNode) *cost.CallEstimate {
 	if target != nil {
 		args = append([]cost.AstNode{*target}, args...)
+	}
+	if function == "string" && len(args) == 1 {
+		size := cost.SizeEstimate{Max: 40} // of a number, a time
+		if kind := args[0].Type().Kind(); kind == types.StringKind || kind == types.BytesKind || kind == types.DynKind {
+			size = cost.EstimateSize(estimator{}, args[0])
+		}
+		return cost.NewCallEstimate(size.MultiplyByCostFactor(charCost).Add(cost.FixedCostEstimate(1)), &size)
 	}
 	if _, is := patternFunctions[function]; !is || len(args) != 2 {
 		return nil

@@ -168,6 +168,27 @@ func TestUsefulRulesAreNotTooCostlyAndTheLargestEventIsDecided(t *testing.T) {
 	}
 }
 
+func TestNoDetourHidesWhatARuleCosts(t *testing.T) {
+	plain := compile(t, `event.issue.body.matches("(a|b)*c")`).Cost()
+	if plain < 20_000/10 || plain > MaxCost/10 {
+		t.Fatalf("costs %d", plain)
+	}
+	for _, source := range []string{
+		`string(event.issue.body).matches("(a|b)*c")`, `(event.issue.body + "x").matches("(a|b)*c")`, `event.issue.body.lowerAscii().matches("(a|b)*c")`,
+		`(kind == "push" ? event.issue.body : branch).matches("(a|b)*c")`, `[event.issue.body].exists(b, b.matches("(a|b)*c"))`,
+		`matches(event.comment.issue.body, "(a|b)*c")`, `event.issue.body.split("\n").join("").matches("(a|b)*c")`,
+		`{"k": event.issue.body}["k"].matches("(a|b)*c")`, `event.issue.labels.map(l, event.issue.body)[0].matches("(a|b)*c")`,
+	} {
+		rule, err := Compile(source)
+		if err == nil && rule.Cost() < plain {
+			t.Errorf("%s costs %d, less than %d", source, rule.Cost(), plain)
+		}
+		if err != nil && !strings.Contains(err.Error(), "steps for a large event") {
+			t.Errorf("%s: %v", source, err)
+		}
+	}
+}
+
 func TestRulesAreSharedByGoroutines(t *testing.T) {
 	rule := compile(t, `kind == "push" && touches(event, "internal/**") && branch.matches("^(main|release)") || "bug" in labels`)
 	events := samples()

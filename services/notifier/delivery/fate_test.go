@@ -21,11 +21,21 @@ type fate struct {
 	mu      sync.Mutex
 	journal []int
 	answers []int
-	// resting is until when a member that throttled may not be called, paused whether none may, since the robot
-	// is paused or removed.
-	resting map[string]time.Time
-	paused  bool
-	wrong   []string
+	// muted is until when a member that throttled may not be called by anybody, told the same of a process
+	// that was told so and hasn't written it down yet; paused is whether no member may be called, since the
+	// robot is paused or removed.
+	muted  map[string]time.Time
+	told   map[told]time.Time
+	paused bool
+	wrong  []string
+	trace  *trace
+}
+
+// told is who was told that a member throttles. Until that stands in the record nobody else can know, and if
+// the process dies or loses the robot before, nobody ever will.
+type told struct {
+	member  string
+	process any
 }
 
 var errFate = errors.New("as fate would have it")
@@ -92,35 +102,63 @@ func (f *fate) answer(ctx context.Context, c call) (bool, error) {
 	case 7:
 		return false, &dingtalk.Refusal{Class: dingtalk.Throttled, Reason: dingtalk.ReasonThrottled, Errcode: 90018, RetryAfter: time.Second}
 	case 8:
-		f.rest(c, 5*time.Minute)
+		f.rest(ctx, c, 5*time.Minute)
 		return false, &dingtalk.Refusal{Class: dingtalk.Throttled, Reason: dingtalk.ReasonThrottled, RetryAfter: 5 * time.Minute}
 	}
 	return true, nil
 }
 
 // check notes a call that may not be. One that comes late was decided on earlier.
-func (f *fate) check(c call) {
+func (f *fate) check(ctx context.Context, c call) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if c.n < 0 {
 		return
 	}
+	now := time.Now()
 	if f.paused {
-		f.wrong = append(f.wrong, "a call was made although the robot is paused or removed")
+		f.mistake("a call was made although the robot is paused or removed")
 	}
-	if time.Now().Before(f.resting[c.member]) {
-		f.wrong = append(f.wrong, "a call was made through "+c.member+", which is muted")
+	if now.Before(f.muted[c.member]) || now.Before(f.told[told{c.member, ctx.Value(seatKey{})}]) {
+		f.mistake("a call was made through " + c.member + ", which is muted")
 	}
 }
 
-// rest notes that the member of a call is muted. That a late call was told so can't be known by others: the
-// process that made it has lost the robot.
-func (f *fate) rest(c call, d time.Duration) {
+// mistake notes what was wrong. The caller holds f.mu.
+func (f *fate) mistake(what string) {
+	f.wrong = append(f.wrong, what)
+	f.trace.end(what)
+}
+
+// rest notes that the process which made a call was told that the member is muted.
+func (f *fate) rest(ctx context.Context, c call, d time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if c.n >= 0 {
-		f.resting[c.member] = time.Now().Add(d)
+	if !c.unheard {
+		f.told[told{c.member, ctx.Value(seatKey{})}] = time.Now().Add(d)
 	}
+}
+
+// saved is journaltest.Memory's: what a process was told must stand in the first record that it saves after,
+// and from then on holds for all. So no look at the record is needed, and one that lacks it is found out.
+func (f *fate) saved(ctx context.Context, _ delivery.LaneRecord) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for by, until := range f.told {
+		if by.process == ctx.Value(seatKey{}) {
+			if until.After(f.muted[by.member]) {
+				f.muted[by.member] = until
+			}
+			delete(f.told, by)
+		}
+	}
+}
+
+// forget has a process that ended not know any more what it was told.
+func (f *fate) forget(process int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	maps.DeleteFunc(f.told, func(by told, _ time.Time) bool { return by.process == process })
 }
 
 func (f *fate) pause(paused bool) {

@@ -94,9 +94,12 @@ func TestAnyHistoryDeliversEachOnceInOrderWithinTheBudget(t *testing.T) {
 				s.allowance = "org"
 			}
 			s.opts.Robots = s.robots()
-			s.journal.Fault = f.fault
-			s.group.answer = f.answer
-			problem = s.play(processes, script)
+			f.trace = &trace{start: time.Now()}
+			s.journal.Fault, s.journal.Saved = f.fault, f.saved
+			s.group.answer, s.group.trace = f.answer, f.trace
+			if problem = s.play(processes, script); problem != "" {
+				problem += "\n" + f.trace.String()
+			}
 		})
 		if problem != "" {
 			rt.Fatal(problem)

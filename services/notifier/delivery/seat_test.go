@@ -65,6 +65,8 @@ type seat struct {
 	missed []func() // what its follower was not told yet
 	dead   bool
 	late   int // calls that were made after a freeze
+	// saving, if set, is told of each record before it is saved.
+	saving func(delivery.LaneRecord)
 }
 
 func newSeat(j *journaltest.Memory, r *roster, g *group, i int) *seat {
@@ -214,6 +216,9 @@ func (s *seat) Lane(ctx context.Context, robot string) (delivery.LaneRecord, err
 }
 
 func (s *seat) SaveLane(ctx context.Context, rec delivery.LaneRecord) (delivery.LaneRecord, error) {
+	if s.saving != nil {
+		s.saving(rec)
+	}
 	if err := s.pass(); err != nil {
 		return delivery.LaneRecord{}, err
 	}

@@ -155,12 +155,16 @@ func (d *digest) add(i int) bool {
 	// The room that is left once those are gone that it takes in.
 	left := d.left
 	var emptied []*group
+	var freed map[callee]int
 	for _, j := range it.fate.takes {
 		old := &d.items[j]
 		left += old.entry.room()
 		emptied = append(emptied, old.group)
 		for _, c := range old.calls.people {
-			if d.called[c] == 1 {
+			if freed == nil {
+				freed = make(map[callee]int)
+			}
+			if freed[c]++; freed[c] == d.called[c] {
 				left += c.room()
 			}
 		}
@@ -182,8 +186,13 @@ func (d *digest) add(i int) bool {
 	heading := max(d.heading, jsonLen(it.group.heading))
 	left -= heading - d.heading
 	people := len(d.called)
+	for c, n := range freed {
+		if n == d.called[c] {
+			people--
+		}
+	}
 	for _, c := range it.calls.people {
-		if d.called[c] == 0 {
+		if d.called[c] == freed[c] {
 			left -= c.room()
 			people++
 		}

@@ -239,7 +239,7 @@ func (f *folder) toldBefore(n delivery.Notification, t tie) uint64 {
 			}
 		}
 	}
-	if by == nil || by.Seq == n.Seq || !n.CreateTime.IsZero() && n.CreateTime.Sub(by.Time) > span {
+	if by == nil || !n.CreateTime.IsZero() && n.CreateTime.Sub(by.Time) > span {
 		return 0
 	}
 	return by.Seq
