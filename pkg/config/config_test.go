@@ -202,8 +202,9 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(good))
 	f.Add([]byte("notifier: {robots: [{name: a, webhook: '${X}'}]}"))
 	f.Add([]byte("a: &a [*a]"))
+	f.Add([]byte("gateway: {hooks: [{routes: [{when: &a 'x\n\n §'}, {when: *a}]}]}"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		cfg, err := config.Parse("b.yaml", data, config.Parts{})
+		cfg, err := config.Parse("b.yaml", data, config.Parts{}, findMarks)
 		if (cfg == nil) == (err == nil) {
 			t.Fatalf("configuration %v with error %v", cfg, err)
 		}

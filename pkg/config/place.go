@@ -82,7 +82,7 @@ func (s *Source) node(path string) (exact bool, n *yaml.Node) {
 	if s.doc == nil || len(s.doc.Content) == 0 {
 		return false, nil
 	}
-	n = real(s.doc.Content[0])
+	n = resolved(s.doc.Content[0])
 	if path == "" {
 		return true, n
 	}
@@ -100,7 +100,7 @@ func (s *Source) node(path string) (exact bool, n *yaml.Node) {
 		if err != nil || n.Kind != yaml.SequenceNode || i < 0 || i >= len(n.Content) {
 			return false, n
 		}
-		n = real(n.Content[i])
+		n = resolved(n.Content[i])
 	}
 	return true, n
 }
@@ -140,14 +140,14 @@ func valueOf(n *yaml.Node, key string) *yaml.Node {
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Value == key {
-			return real(n.Content[i+1])
+			return resolved(n.Content[i+1])
 		}
 	}
 	return nil
 }
 
-// real returns what an alias stands for, and anything else itself.
-func real(n *yaml.Node) *yaml.Node {
+// resolved returns what an alias stands for, and anything else itself.
+func resolved(n *yaml.Node) *yaml.Node {
 	if n.Kind == yaml.AliasNode && n.Alias != nil {
 		return n.Alias
 	}
@@ -163,7 +163,7 @@ func (s *Source) emptyRoles() []Problem {
 		return nil
 	}
 	for i, r := range robots.Content {
-		rules := valueOf(real(r), "mentions")
+		rules := valueOf(resolved(r), "mentions")
 		for _, occasion := range roleLists(&configv1.MentionRules{}) {
 			if list := valueOf(rules, occasion.name); list != nil && list.Kind == yaml.SequenceNode && len(list.Content) == 0 {
 				problems = append(problems, Problem{

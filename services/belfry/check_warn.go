@@ -191,7 +191,7 @@ func warnOfKeywords(w io.Writer, nt *configv1.Notifier, samples []*eventv1.Event
 			ws.add("warning: robot %s: none of its messages about %s has a keyword (%s), and missing_keyword is REJECT: they would be refused; use APPEND, or a template with a keyword",
 				robot.GetName(), strings.Join(lacking, ", "), accepted)
 		} else {
-			ws.add("warning: robot %s: its templates for %s never have a keyword (%s): one is appended each time", robot.GetName(), strings.Join(lacking, ", "), accepted)
+			ws.add("warning: robot %s: its templates for %s never have a keyword (%s) in both title and text: one is appended each time", robot.GetName(), strings.Join(lacking, ", "), accepted)
 		}
 	}
 	ws.write(w)

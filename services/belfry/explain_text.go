@@ -116,15 +116,15 @@ func (e *explainedEvent) write(w io.Writer) {
 }
 
 func (r explainedRoute) write(w io.Writer) {
-	verdict, when := "takes it", "always"
+	verdict, when, whys := "takes it", strings.Join(r.Why, "; "), []string(nil)
 	if !r.Taken {
 		verdict = "does not"
 	}
 	if r.When != "" {
-		when = "when " + strings.Join(strings.Fields(r.When), " ")
+		when, whys = "when "+strings.Join(strings.Fields(r.When), " "), r.Why
 	}
 	fmt.Fprintf(w, "  %d  %s  %s  (%s)\n", r.Index+1, verdict, strings.Join(r.Robots, ", "), when)
-	for _, why := range r.Why {
+	for _, why := range whys {
 		fmt.Fprintf(w, "       %s\n", why)
 	}
 }
@@ -187,13 +187,13 @@ func (m message) calls() string {
 }
 
 func (m message) keyword() string {
-	switch accepted := strings.Join(m.Keyword.Accepted, ", "); m.Keyword.Verdict {
+	switch m.Keyword.Verdict {
 	case "PRESENT":
 		return m.Keyword.Keyword + " is in it"
 	case "APPENDED":
-		return m.Keyword.Keyword + " is added, since the words themselves have none of: " + accepted
+		return m.Keyword.Keyword + " is added"
 	case "MISSING":
-		return "it has none of: " + accepted
+		return "it has none of: " + strings.Join(m.Keyword.Accepted, ", ")
 	}
 	return ""
 }

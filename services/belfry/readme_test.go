@@ -31,7 +31,11 @@ func TestTheConfigurationsOfTheREADMEAreGood(t *testing.T) {
 		block := string(data[at[2]:at[3]])
 		t.Run(fmt.Sprintf("line %d", strings.Count(string(data[:at[2]]), "\n")+1), func(t *testing.T) {
 			for i, m := range regexp.MustCompile(`\$\{([A-Z_][A-Z0-9_]*)\}`).FindAllStringSubmatch(block, -1) {
-				t.Setenv(m[1], fmt.Sprintf("SEC%d", i)) // two robots can't have the same token
+				value := fmt.Sprintf("SEC%d", i) // two robots can't have the same token
+				if strings.HasSuffix(m[1], "WEBHOOK") {
+					value = "https://oapi.dingtalk.com/robot/send?access_token=" + value
+				}
+				t.Setenv(m[1], value)
 			}
 			yaml, err := completed(block)
 			if err != nil {
@@ -52,8 +56,8 @@ func TestWhatIsNoConfigurationIsNotTakenForOne(t *testing.T) {
 		"notifier: {robots: [{name: x, webhook: 'http://a.example'}]}": false,
 		"quiet: {hours: [{from: 25:00, to: 08:00}]}\n":                 false,
 		"- {robots: [a, b], when: kind == push}\n":                     false,
-		"max_ages: 1h\n":                                               false,
-		"locale: ru\nmax_age: 1h\n":                                    false,
+		"max_ages: 1h\n":            false,
+		"locale: ru\nmax_age: 1h\n": false,
 	} {
 		yaml, err := completed(block)
 		if err == nil {
@@ -116,7 +120,7 @@ func completed(block string) ([]byte, error) {
 	if cfg == nil {
 		return nil, fmt.Errorf("this is neither a configuration nor a part of one:\n%s", block)
 	}
-	gateway, notifier := child(cfg, "gateway"), child(cfg, "notifier")
+	gateway, notifier := partOf(cfg, "gateway"), partOf(cfg, "notifier")
 	robots := make(map[string]bool)
 	named := func(list []any) {
 		for _, r := range list {
@@ -154,7 +158,7 @@ func completed(block string) ([]byte, error) {
 	return yaml.Marshal(cfg)
 }
 
-func child(o object, key string) object {
+func partOf(o object, key string) object {
 	absent(o, key, object{})
 	return o[key].(object)
 }

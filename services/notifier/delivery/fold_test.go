@@ -242,3 +242,30 @@ func TestWhatWasToldJustBeforeACrashIsRemembered(t *testing.T) {
 		b.wantShown("main:1")
 	})
 }
+
+func TestWhatIsFoldedAwayCountsAsNoCallAlsoAfterACrash(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		b.word(parts{})
+		b.start()
+		b.notify("team", "main:1")
+		synctest.Wait()
+		var dead atomic.Bool
+		b.journal.Fault = func(op string) (bool, error) {
+			if op == journaltest.OpSettle && !dead.Load() {
+				dead.Store(true) // it settles, and that is the last that is written
+				return true, errors.New("dead")
+			}
+			return false, faultOf(dead.Load() && op != journaltest.OpAppend)
+		}
+		b.notify("team", "post:1")
+		synctest.Wait()
+		b.stop()
+		b.journal.Fault = nil
+		b.start()
+		time.Sleep(time.Minute)
+		b.finish()
+		if rec := b.record(); b.outcome("team", 2).Into != 1 || rec.Intent != nil || rec.MonthCalls != 1 || len(b.group.calls) != 1 {
+			t.Errorf("it ended as %+v, after %d calls; record: %+v", b.outcome("team", 2), len(b.group.calls), rec)
+		}
+	})
+}

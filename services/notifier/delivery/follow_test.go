@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -30,6 +31,26 @@ func (j *lagging) Read(ctx context.Context, robot string, after uint64, max int)
 		if time.Since(n.CreateTime) < j.lag {
 			return ns[:i], err
 		}
+	}
+	return ns, err
+}
+
+// fickle is a shared journal that lacks one place the first time that it is read alone: another server answers,
+// which lags behind; or what stands there is forgotten, and isn't there from then on.
+type fickle struct {
+	*journaltest.Memory
+	place   uint64
+	forgets bool
+	alone   atomic.Int64 // reads of the place alone
+}
+
+func (j *fickle) Read(ctx context.Context, robot string, after uint64, max int) ([]delivery.Notification, error) {
+	if max == 1 && after+1 == j.place && j.alone.Add(1) == 1 && !j.forgets {
+		return nil, nil
+	}
+	ns, err := j.Memory.Read(ctx, robot, after, max)
+	if j.forgets && j.alone.Load() > 0 {
+		ns = slices.DeleteFunc(ns, func(n delivery.Notification) bool { return n.Seq == j.place })
 	}
 	return ns, err
 }
@@ -198,4 +219,37 @@ func TestIdleRobotsHaveNoGoroutinesAndAreAllReady(t *testing.T) {
 		}
 		b.stop()
 	})
+}
+
+func TestWhatAReadLacksIsNotOvertakenUnlessItIsForgotten(t *testing.T) {
+	for _, tt := range []struct {
+		held   []string // before them
+		lacked int      // of those that are let through: more than go alone, so that they are read one by one
+	}{
+		{nil, 0},
+		{nil, 4},
+		{[]string{"held"}, 4},
+	} {
+		for _, forgets := range []bool{false, true} {
+			bubble(t, func(t *testing.T, b *bench) {
+				quiet(b)
+				j := &fickle{Memory: b.journal, place: uint64(len(tt.held) + tt.lacked + 1), forgets: forgets}
+				b.opts.Journal = j
+				b.notify("team", tt.held...)
+				want := ids(1, 15)
+				b.urgently(want...)
+				b.start()
+				time.Sleep(time.Minute)
+				if b.stop(); forgets {
+					want = slices.Delete(want, tt.lacked, tt.lacked+1)
+				} else { // Memory itself doesn't forget, and would complain
+					b.finish()
+				}
+				b.wantShown(want...)
+				if n := j.alone.Load(); n < 1 || n > 4 {
+					t.Errorf("%d, which is forgotten: %t, was read alone %d times", j.place, forgets, n)
+				}
+			})
+		}
+	}
 }

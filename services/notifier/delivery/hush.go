@@ -38,7 +38,7 @@ func (l *lane) hushed(ctx context.Context, batch []Notification, until, now time
 		l.plan(at)
 		return min(at.Sub(now), until.Sub(now)), nil
 	}
-	return 0, l.overtake(ctx, batch, places, member, now)
+	return l.overtake(ctx, batch, places, member, now)
 }
 
 // overhear looks at what waits beyond what it saw. True: there may be more to look at.
@@ -78,9 +78,9 @@ func (l *lane) lets(n Notification, now time.Time) bool {
 }
 
 // overtake sends the first of places or, where there is no budget for all of them alone, as many as go
-// together. Neither an allowance nor what might be told with it makes it wait. Batch is the beginning of what
-// waits.
-func (l *lane) overtake(ctx context.Context, batch []Notification, places []uint64, member Member, now time.Time) error {
+// together, and returns how long to wait then. Neither an allowance nor what might be told with it makes it
+// wait. Batch is the beginning of what waits.
+func (l *lane) overtake(ctx context.Context, batch []Notification, places []uint64, member Member, now time.Time) (time.Duration, error) {
 	l.waits = gathering{} // some of what gathers will be gone
 	room := len(places)
 	if first := l.hush.held; 0 < first && first < places[len(places)-1] {
@@ -90,16 +90,16 @@ func (l *lane) overtake(ctx context.Context, batch []Notification, places []uint
 		// The record can't say of more that it overtook others, so that the first of those go with it after all.
 		f := folding{all: true, upTo: places[0], through: true}
 		if ok, err := l.intend(ctx, batch, f, member, now); !ok || err != nil {
-			return err
+			return 0, err
 		}
-		return l.attempt(ctx, member, nil)
+		return 0, l.attempt(ctx, member, nil)
 	}
 	if places = places[:min(len(places), room)]; len(places) <= l.spare(now) {
 		places = places[:1]
 	}
 	through, err := l.at(ctx, places)
 	if err != nil || len(through) == 0 {
-		return err
+		return firstLag, err
 	}
 	in, unworded := l.word(l.unsuspected(through))
 	if unworded != nil {
@@ -112,7 +112,7 @@ func (l *lane) overtake(ctx context.Context, batch []Notification, places []uint
 	}
 	if unworded != nil {
 		f := unwordable(unworded)
-		return l.bury(ctx, through[:1], f, &Intent{Ahead: in.Ahead})
+		return 0, l.bury(ctx, through[:1], f, &Intent{Ahead: in.Ahead})
 	}
 	in.Through = true
 	if !in.silent() {
@@ -121,12 +121,14 @@ func (l *lane) overtake(ctx context.Context, batch []Notification, places []uint
 	rec := l.rec
 	rec.Intent = in
 	if err := l.save(ctx, rec); err != nil {
-		return err
+		return 0, err
 	}
-	return l.attempt(ctx, member, through)
+	return 0, l.attempt(ctx, member, through)
 }
 
-// at reads the notifications at places. One that the journal no longer has is forgotten.
+// at reads the notifications at places, up to the first that the journal lacks: that one is forgotten or, where
+// a journal is shared, the answer lags. If there is none before it, what waits is to be looked at anew: nothing
+// may overtake what but lags.
 func (l *lane) at(ctx context.Context, places []uint64) ([]Notification, error) {
 	defer l.d.enter()()
 	var all []Notification
@@ -136,8 +138,10 @@ func (l *lane) at(ctx context.Context, places []uint64) ([]Notification, error) 
 			return nil, err
 		}
 		if len(ns) == 0 || ns[0].Seq != place {
-			l.hush.through = slices.DeleteFunc(slices.Clone(l.hush.through), func(seq uint64) bool { return seq == place })
-			continue
+			if len(all) == 0 {
+				l.hush = hush{}
+			}
+			return all, nil
 		}
 		all = append(all, ns[0])
 	}

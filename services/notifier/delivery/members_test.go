@@ -278,6 +278,7 @@ func TestAllMembersRefusedSuspendsTheRobotUntilOneIsMended(t *testing.T) {
 		b.start()
 		b.notify("team", ids(1, 40)...)
 		time.Sleep(time.Hour)
+		synctest.Wait() // lanes look around each minute
 		st := b.status()
 		if st.Suspension == nil || st.Waiting == nil || st.Waiting.Verdict != delivery.MendConfiguration || !st.NextSend.Equal(st.Suspension.NextProbe) {
 			t.Errorf("status: %+v", st)

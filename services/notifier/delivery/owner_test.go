@@ -210,6 +210,64 @@ func TestMuteIsKeptAlsoByAProcessThatCouldNotWriteItDown(t *testing.T) {
 	})
 }
 
+func TestOfTwoMutesTheLongerIsKept(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		start := time.Now()
+		r, seats, d, stop := pair(t, b)
+		b.stop = stop
+		b.group.answer = func(_ context.Context, c call) (bool, error) {
+			switch c.n {
+			case 0:
+				seats[0].kill(true) // nobody else learns of this one
+				return false, refusal(dingtalk.Throttled, dingtalk.ReasonThrottled)
+			case 1:
+				return false, &dingtalk.Refusal{Class: dingtalk.Throttled, Reason: dingtalk.ReasonThrottled, Errcode: 1, RetryAfter: 20 * time.Minute}
+			}
+			return true, nil
+		}
+		b.notify("team", "a")
+		synctest.Wait()
+		r.give(1)
+		time.Sleep(leaseTime + time.Second)
+		seats[0].kill(false)
+		r.give(0)
+		time.Sleep(leaseTime + time.Second)
+		if st, _ := d[0].Status("team"); st.MutedUntil.Sub(start) < 20*time.Minute {
+			t.Errorf("status: %+v", st)
+		}
+		time.Sleep(30 * time.Minute)
+		b.finish()
+		b.wantShown("a")
+		if c := b.group.calls; len(c) != 3 || c[2].at.Sub(c[1].at) < 20*time.Minute {
+			t.Errorf("calls: %+v", c)
+		}
+	})
+}
+
+func TestMuteThatIsOverIsNotHeldAgainstTheMember(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		b.group.answer = func(_ context.Context, c call) (bool, error) {
+			if c.n == 0 || c.n == 2 {
+				return false, refusal(dingtalk.Throttled, dingtalk.ReasonThrottled)
+			}
+			return true, nil
+		}
+		r, _, _, stop := pair(t, b)
+		b.stop = stop
+		b.notify("team", "a")
+		synctest.Wait()
+		r.give(1)
+		time.Sleep(2 * time.Minute)
+		b.wantShown("a") // by the other process, which so knows that the member is well
+		r.give(0)
+		time.Sleep(leaseTime)
+		b.notify("team", "b")
+		time.Sleep(2 * time.Minute)
+		b.finish()
+		b.wantShown("a", "b")
+	})
+}
+
 func TestTwoThatBothBelieveToHaveTheLaneDoNotChaseEachOther(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
 		var stops []func()

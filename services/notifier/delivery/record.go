@@ -168,6 +168,18 @@ func (rec LaneRecord) sane(now time.Time) LaneRecord {
 	return rec
 }
 
+// mutedAs returns rec with every member that is muted in known at now muted for as long at least. known may be
+// older, but holds what one process was told and perhaps couldn't write down.
+func (rec LaneRecord) mutedAs(known LaneRecord, now time.Time) LaneRecord {
+	for id, k := range known.Members {
+		if m := rec.Members[id]; k.MutedUntil.After(now) && k.MutedUntil.After(m.MutedUntil) {
+			m.MutedUntil, m.Throttles = k.MutedUntil, max(m.Throttles, k.Throttles)
+			rec = rec.with(id, m)
+		}
+	}
+	return rec
+}
+
 // probing returns rec with every suspended member to be tried at now.
 func (rec LaneRecord) probing(now time.Time, vouched bool) LaneRecord {
 	for id, m := range rec.Members {

@@ -34,6 +34,7 @@ func (l *lane) refused(ctx context.Context, in Intent, r *dingtalk.Refusal) erro
 
 	case class == dingtalk.Throttled && (r.RetryAfter == 0 || r.RetryAfter >= momentary):
 		rec = l.muted(rec, in.Member, r, now)
+		l.rec = rec // also if it can't be written: this process was told
 		l.log.Error("robot is muted", zap.String("member", in.Member), zap.Time("until", rec.Members[in.Member].MutedUntil),
 			zap.String("advice", f.Message))
 

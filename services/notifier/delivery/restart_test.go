@@ -204,6 +204,42 @@ func TestCallsOfWhichOnlyTheOutcomesWereWrittenCountAfterCrashes(t *testing.T) {
 	})
 }
 
+func TestRowOfCrashesWhileTheRobotComesAndGoesDoesNotOverrunTheBudget(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bench) {
+		b.group.answer = func(ctx context.Context, c call) (bool, error) {
+			if c.n < 40 {
+				<-ctx.Done()
+				return true, refusal(dingtalk.Unknown, dingtalk.ReasonUnavailable)
+			}
+			return true, nil
+		}
+		b.notify("team", "a")
+		robots := b.opts.Robots
+		var stopped sync.WaitGroup
+		for i := range 60 {
+			s := newSeat(b.journal, newRoster(), b.group, 0)
+			opts := b.opts
+			opts.Journal, opts.Sender = s, s
+			if i > 0 {
+				opts.Robots = nil
+			}
+			d, stop := run(t, opts)
+			synctest.Wait()
+			if err := d.Update(robots, nil); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(100 * time.Millisecond)
+			s.kill(true)
+			stopped.Go(stop)
+		}
+		stopped.Wait()
+		b.start()
+		time.Sleep(10 * time.Minute)
+		b.finish()
+		b.wantShown("a")
+	})
+}
+
 func TestClockThatIsSetBackStopsNothingForLong(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {
 		ahead := time.Now().Add(5 * time.Hour)

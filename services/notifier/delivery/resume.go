@@ -16,16 +16,29 @@ func (l *lane) resume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// To read may have taken longer than the lease. Then the record may be that of a call which its new owner
+	// makes just now, and replacing it would have what comes of that call forgotten.
+	if _, mine := l.lease(); !mine {
+		return errNotMine
+	}
 	now := time.Now()
 	rec.Robot = l.name
-	rec = l.configured(rec.sane(now), now)
+	rec = l.configured(rec.mutedAs(l.rec, now).sane(now), now)
 	l.uncounted = ""
 	if !l.known {
 		// A restart is how a mended configuration comes, so suspended members are tried at once.
 		rec = rec.probing(now, false)
 	}
 	if rec.Intent != nil {
-		switch in := *rec.Intent; {
+		in := *rec.Intent
+		switch {
+		case in.silent(): // no call is made for it
+		case end == nil && l.removed: // a removed one makes no calls; when it comes back, the one before is counted
+			l.uncounted = in.UUID
+		default:
+			rec = rec.spent(in.Member, now).counted(l.charged(rec), now)
+		}
+		switch {
 		case end != nil: // only the cursor was not moved
 			if end.Delivered {
 				rec = rec.told(in.Marks, end.Time)
@@ -34,11 +47,6 @@ func (l *lane) resume(ctx context.Context) error {
 		case !in.silent():
 			in.Uncertain = true
 			rec.Intent = &in
-			if l.removed { // a removed one makes no calls; when it comes back, the one before is counted
-				l.uncounted = in.UUID
-			} else {
-				rec = rec.spent(in.Member, now).counted(l.robot.Allowance, now)
-			}
 			l.log.Info("resuming a message that was on its way", zap.String("uuid", in.UUID), zap.Int("items", in.Items))
 		}
 		if rec, err = l.write(ctx, rec); err != nil {

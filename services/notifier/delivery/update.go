@@ -133,11 +133,16 @@ func (l *lane) configure(s settings) bool {
 
 // account enters in the ledger what the record says was called. The caller holds l.mu.
 func (l *lane) account() {
-	allowance := l.conf.robot.Allowance
-	if l.conf.removed {
-		allowance = l.saved.Allowance
+	l.d.ledger.enter(l.name, entry{account{l.conf.charged(l.saved), l.saved.Month}, l.saved.MonthCalls})
+}
+
+// charged returns the name of the allowance that calls count against: a removed robot's is that of its record
+// rec.
+func (s settings) charged(rec LaneRecord) string {
+	if s.removed {
+		return rec.Allowance
 	}
-	l.d.ledger.enter(l.name, entry{account{allowance, l.saved.Month}, l.saved.MonthCalls})
+	return s.robot.Allowance
 }
 
 // configuration returns the newest settings, for those who don't own the lane.
@@ -163,15 +168,15 @@ func (l *lane) adopt(now time.Time) {
 	}
 	l.settings = conf
 	l.waits, l.holds, l.hush = gathering{}, holding{}, hush{}
+	if l.fresh {
+		l.log.Info("going on by new settings", zap.Bool("removed", l.removed))
+	}
+	if in := l.rec.Intent; in != nil && in.UUID == l.uncounted && !l.removed {
+		l.fresh = false // so that its call is counted, and written down, before there is another
+	}
 	if !l.fresh {
 		l.known = false // the record is yet to be read
 		return
 	}
-	rec := l.configured(l.rec, now).probing(now, false)
-	if in := rec.Intent; in != nil && in.UUID == l.uncounted && !l.removed {
-		rec = rec.spent(in.Member, now).counted(l.robot.Allowance, now)
-		l.uncounted = ""
-	}
-	l.rec = rec
-	l.log.Info("going on by new settings", zap.Bool("removed", l.removed))
+	l.rec = l.configured(l.rec, now).probing(now, false)
 }

@@ -32,7 +32,7 @@ func TestCountsAreInflectedAndFiguresGroupedAsInTheLanguage(t *testing.T) {
 			t.Errorf("%d repositories: %q, want %q", n, got, want)
 		}
 	}
-	if got, want := ru.changes(1, 2, 1200, 5).title(), "1 коммит · 2 файла · +1\u00a0200 −5"; got != want {
+	if got, want := ru.changes(1, 2, 1200, 5).title(), "1 коммит · 2 файла · +1\u00a0200\u00a0−5"; got != want {
 		t.Errorf("changes are %q, want %q", got, want)
 	}
 }

@@ -53,6 +53,11 @@ func needsEscape(s string) bool {
 	return strings.ContainsAny(s, "\\*_`[]~|#+-=>:.)!")
 }
 
+// isEscaped tells whether a sign behind before, which is Markdown, is escaped: by a backslash that is not itself.
+func isEscaped(before string) bool {
+	return (len(before)-len(strings.TrimRight(before, `\`)))%2 == 1
+}
+
 // maxLink is the length of the longest address that is made a link, in bytes. Longer ones would crowd out
 // the message.
 const maxLink = 2048

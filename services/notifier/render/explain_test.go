@@ -142,7 +142,7 @@ func TestAnExplanationReadsAsOneText(t *testing.T) {
 func TestNotesSayWhatBecameOfANotification(t *testing.T) {
 	for locale, want := range map[string][2]string{
 		"zh-CN": {"已合并到另一条通知：张三 合并了 PR !12", "机器人自己的模板出错，已改用内置的文字：text, line 3: no field"},
-		"en":    {"Told together with: 张三 合并了 PR !12", "The robot's own template failed, and the built-in wording stands in: text, line 3: no field"},
+		"en":    {"Shown together with: 张三 合并了 PR !12", "The robot's own template failed, and the built-in wording was used instead: text, line 3: no field"},
 		"ru":    {"Показано вместе с: 张三 合并了 PR !12", "Собственный шаблон бота не сработал, вместо него встроенный текст: text, line 3: no field"},
 	} {
 		if got := FoldedNote(locale, "张三 合并了\nPR !12"); got != want[0] {

@@ -20,13 +20,17 @@ func (r *Renderer) Hold(batch []delivery.Notification, told []delivery.Told) tim
 	if !f.folds(first) || !f.expects(first.Event) {
 		return 0
 	}
-	for i := range batch {
-		is := f.fate(i)
-		if i == 0 && !is.isShown() {
-			return 0
-		}
-		f.place(i, is)
-		if f.taken[0] && first.Event.GetAction() != eventv1.Action_ACTION_UPDATED {
+	is := f.fate(0)
+	switch {
+	case !is.isShown():
+		return 0
+	case first.Event.GetAction() == eventv1.Action_ACTION_UPDATED:
+		return r.opts.Folding.Wait
+	}
+	// Of the others only those matter that would take in the first: what tells others is never folded away itself.
+	f.place(0, is)
+	for i := 1; i < len(batch); i++ {
+		if len(f.wholes(batch[i].Event)) > 0 && len(f.fate(i).takes) > 0 {
 			return 0
 		}
 	}

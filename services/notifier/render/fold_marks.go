@@ -119,8 +119,8 @@ func (r *Renderer) marks(marks []delivery.Mark, n delivery.Notification, c calls
 			}
 		}
 	}
-	if len(c.people) > 0 {
-		marks = marksOf(marks, n.Seq, markCalled, callAbout(e), c.logins)
+	if len(c.about) > 0 {
+		marks = marksOf(marks, n.Seq, markCalled, callAbout(e), c.about)
 	}
 	return marks
 }

@@ -73,3 +73,34 @@ func TestADigestStaysWithinItsRoomWhereLinesAreTakenBack(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsTakenBackLeavesItsRoomToOthers(t *testing.T) {
+	var updates, removals []*eventv1.Event
+	for i := range 100 {
+		updates = append(updates, updated("update_label"))
+		if i < 40 {
+			fork := fmt.Sprintf("%s/%d", strings.Repeat("f", 60), i)
+			removals = append(removals, in(fork, removal("b")), pulled(eventv1.Action_ACTION_MERGED, func(_ *eventv1.Event, p *eventv1.PullRequest) {
+				p.Number, p.SourceRepository, p.SourceBranch = int64(i+1), fork, "b"
+			}))
+		}
+	}
+	r := rendererOf(Options{Folding: allFolding})
+	for name, tt := range map[string]struct {
+		events []*eventv1.Event
+		folded int
+	}{"updates": {updates, 99}, "groups": {removals, 40}} {
+		filled := numbered(slices.Concat(tt.events, slices.Repeat([]*eventv1.Event{pushOf(300, 10)}, 200-len(tt.events)))...)
+		got, err := r.Render(filled, nil)
+		if err != nil || len(got.Folded) != tt.folded {
+			t.Fatalf("%s: %d folded, error %v", name, len(got.Folded), err)
+		}
+		body, err := dingtalk.Encode(got.Message, sampleUUID)
+		if err != nil || len(body) > maxBody {
+			t.Errorf("%s: %d bytes, error %v", name, len(body), err)
+		}
+		if got.Used < 100+tt.folded && got.Used < len(filled) && maxBody-len(body) > 1500 {
+			t.Errorf("%s: %d used, and %d bytes left", name, got.Used, maxBody-len(body))
+		}
+	}
+}

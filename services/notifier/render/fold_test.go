@@ -305,3 +305,28 @@ func TestOnlyWhatMayBelongToAnotherWaits(t *testing.T) {
 		}
 	}
 }
+
+func TestAnErrorIsAboutTheFirstOfTheBatch(t *testing.T) {
+	// The merge has the keyword only where it calls somebody, and they were called for it already.
+	o := calling()
+	o.Folding, o.Keywords, o.RejectMissingKeyword = allFolding, []string{"13800000002"}, true
+	closing := merge()
+	closing.GetPullRequest().Author = bob()
+	r := rendererOf(o)
+	first, err := r.Render([]delivery.Notification{{Seq: 1, Event: closing}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := toldOf(first)
+	told = slices.DeleteFunc(told, func(was delivery.Told) bool { return !strings.HasPrefix(was.Mark.Mark, markCalled) })
+	after := mergePush()
+	after.GetPush().Commits[0].Message = "13800000002"
+	batch := numbered(after, closing)
+	got, err := r.Render(batch, told)
+	if err != nil || got.Used != 1 || got.Message.Content == nil {
+		t.Errorf("the push: used %d, error %v", got.Used, err)
+	}
+	if _, err := r.Render(batch[1:], told); err == nil {
+		t.Error("the merge is told without its keyword")
+	}
+}

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,21 +18,44 @@ type Person struct {
 }
 
 // People is a table of persons by their logins. It does not change, and any number of robots may share it.
-type People struct{ byLogin map[string]Person }
+type People struct{ byLogin map[string]member }
 
-// NewPeople returns the table of ps. Of two with one login, the later counts.
+// member is an entry of the table. Those of one person, who has several logins, have the same who.
+type member struct {
+	Person
+	who string
+}
+
+// NewPeople returns the table of ps. Of two with one login, the later counts. Two with one user id are the same
+// person, and so is who has only a number and whom it belongs to.
 func NewPeople(ps []Person) *People {
-	t := &People{byLogin: make(map[string]Person, len(ps))}
+	t := &People{byLogin: make(map[string]member, len(ps))}
+	byNumber := make(map[string]string)
 	for _, p := range ps {
-		t.byLogin[strings.ToLower(p.Gitee)] = p
+		if number := plainNumber(p.Mobile); p.UserID != "" && byNumber[number] == "" {
+			byNumber[number] = p.UserID
+		}
+	}
+	for _, p := range ps {
+		who := p.UserID
+		if who == "" {
+			number := plainNumber(p.Mobile)
+			who = cmp.Or(byNumber[number], number)
+		}
+		t.byLogin[strings.ToLower(p.Gitee)] = member{p, who}
 	}
 	return t
 }
 
+// plainNumber is a mobile number of one way of writing it: China's, without its code, as DingTalk takes it too.
+func plainNumber(mobile string) string {
+	return strings.TrimPrefix(strings.ReplaceAll(mobile, "-", ""), "+86")
+}
+
 // find returns the person with that login.
-func (t *People) find(login string) (Person, bool) {
+func (t *People) find(login string) (member, bool) {
 	if t == nil || login == "" {
-		return Person{}, false
+		return member{}, false
 	}
 	p, ok := t.byLogin[strings.ToLower(login)]
 	return p, ok
@@ -134,9 +158,10 @@ func (r *Renderer) callee(p Person) (c callee, ok bool) {
 // calls are whom a message calls.
 type calls struct {
 	everybody bool
-	// people are at most dingtalk.MaxMentions, each once; logins are their logins, in lower case.
+	// people are at most dingtalk.MaxMentions, each once.
 	people []callee
-	logins []string
+	// about is what to remember of them: who they are, and that all are.
+	about []string
 }
 
 func (c calls) isEmpty() bool { return !c.everybody && len(c.people) == 0 }

@@ -143,7 +143,10 @@ func proseOfLine(line string, yield func(string) bool) bool {
 				}
 			}
 		case strings.HasPrefix(line[i:], "://"):
-			end = i + strings.IndexFunc(line[i:]+" ", func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("<>)\"", r) })
+			end = len(line)
+			if n := strings.IndexFunc(line[i:], endsAddress); n >= 0 {
+				end = i + n
+			}
 			if !skip(i, end) {
 				return false
 			}
@@ -152,6 +155,9 @@ func proseOfLine(line string, yield func(string) bool) bool {
 	}
 	return skip(len(line), len(line))
 }
+
+// endsAddress tells of characters that no bare address has.
+func endsAddress(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("<>)\"", r) }
 
 // closingRuns returns where the last row of n backticks begins, by n.
 func closingRuns(line string) map[int]int {

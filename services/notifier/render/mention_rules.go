@@ -3,7 +3,6 @@ package render
 import (
 	"slices"
 	"strconv"
-	"strings"
 
 	eventv1 "gitee.com/belfry/belfry/gen/belfry/event/v1"
 	"gitee.com/belfry/belfry/pkg/dingtalk"
@@ -12,30 +11,38 @@ import (
 // This file says who is called for an event. Only persons of the table are, so that no text can call anybody
 // else, and only through the robot's rules, so that it can't choose the occasion either.
 
+// everyone stands for all in a group where otherwise one of the table's people does. Nobody's user id has blanks.
+const everyone = "all in the group"
+
 // callsOf returns whom e calls: those who have one of the occasion's roles, then those whom its text names,
 // each once, at most 50, and never who did it. Those whom the group saw called for the same already are left out.
 //
 // A text names people when it is new: the title and text of an issue or a pull request that was opened, and a
 // comment. An edited one does not call them again, and commit messages call nobody.
 func (r *Renderer) callsOf(e *eventv1.Event, told *lately) calls {
+	var c calls
 	roles, names := r.occasion(e)
-	c := calls{everybody: slices.Contains(roles, Everybody)}
-	if r.opts.People.isEmpty() {
+	if len(roles) == 0 && !names {
 		return c
 	}
-	self := strings.ToLower(actor(e).GetLogin())
 	about := ""
 	if !told.isEmpty() {
 		about = callAbout(e)
 	}
+	if slices.Contains(roles, Everybody) && !told.has(markCalled, about, everyone) {
+		c.everybody, c.about = true, []string{everyone}
+	}
+	if r.opts.People.isEmpty() {
+		return c
+	}
+	self, _ := r.opts.People.find(actor(e).GetLogin())
 	call := func(login string) {
-		login = strings.ToLower(login)
 		p, known := r.opts.People.find(login)
-		if !known || login == self || len(c.people) == dingtalk.MaxMentions {
+		if !known || p.who == self.who || slices.Contains(c.about, p.who) || len(c.people) == dingtalk.MaxMentions {
 			return
 		}
-		if to, ok := r.callee(p); ok && !slices.Contains(c.people, to) && !told.has(markCalled, about, login) {
-			c.people, c.logins = append(c.people, to), append(c.logins, login)
+		if to, ok := r.callee(p.Person); ok && !slices.Contains(c.people, to) && !told.has(markCalled, about, p.who) {
+			c.people, c.about = append(c.people, to), append(c.about, p.who)
 		}
 	}
 	for _, role := range roles {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
 	"gitee.com/belfry/belfry/pkg/dingtalk"
@@ -98,18 +99,36 @@ func withMentions(text, sep string, targets []string) string {
 	return text + sep + " " + added
 }
 
-// mentions tells whether "@target" stands in text, not merely as the beginning of a longer one.
+// mentions tells whether "@target" stands in text: neither as part of a longer one or of an address, nor in code or
+// the target of a link, where it may go unread. Text that is no Markdown may have such places too; there a
+// literal is added that wouldn't be needed.
 func mentions(text, target string) bool {
-	for {
-		_, after, found := strings.Cut(text, "@"+target)
-		if !found {
-			return false
-		}
-		if after == "" || !isLetter(after[0]) && !isDigit(after[0]) && strings.IndexByte("_-", after[0]) < 0 {
-			return true
-		}
-		text = after
+	literal := "@" + target
+	if !strings.Contains(text, literal) {
+		return false
 	}
+	for part := range prose(text) {
+		for end := 0; ; {
+			i := strings.Index(part[end:], literal)
+			if i < 0 {
+				break
+			}
+			at := end + i
+			end = at + len(literal)
+			before, _ := utf8.DecodeLastRuneInString(part[:at])
+			if (at == 0 || !gluesLogin(before)) && !goesOn(part[end:]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// goesOn tells whether rest, which stands behind a user id or a number, is more of it. The full stop at the end of
+// a sentence is not.
+func goesOn(rest string) bool {
+	word := strings.TrimLeft(rest, ".")
+	return word != "" && (isLetter(word[0]) || isDigit(word[0]) || strings.IndexByte("_-@", word[0]) >= 0)
 }
 
 // directTitle is what a caller's message is about.

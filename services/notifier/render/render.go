@@ -113,7 +113,7 @@ func (r *Renderer) Render(batch []delivery.Notification, told []delivery.Told) (
 	}
 	d := r.digest(batch[:n], lately)
 	if d.shown < 2 {
-		return r.alone(batch, d, lately)
+		return r.alone(batch, d, told)
 	}
 	out := delivery.Rendering{Message: d.message(), Used: len(d.items), Folded: d.folded()}
 	for i, it := range d.items {
@@ -125,7 +125,7 @@ func (r *Renderer) Render(batch []delivery.Notification, told []delivery.Told) (
 }
 
 // alone words what d has, where that is one notification or none, or where not even one has room in it.
-func (r *Renderer) alone(batch []delivery.Notification, d *digest, told *lately) (delivery.Rendering, error) {
+func (r *Renderer) alone(batch []delivery.Notification, d *digest, told []delivery.Told) (delivery.Rendering, error) {
 	one, times := 0, 1
 	for i, it := range d.items {
 		if it.fate.isShown() {
@@ -139,8 +139,11 @@ func (r *Renderer) alone(batch []delivery.Notification, d *digest, told *lately)
 	if times > 1 {
 		n.Event = d.items[one].event
 	}
-	s, c, err := r.single(n, told, times)
-	if err != nil {
+	s, c, err := r.single(n, d.told, times)
+	switch {
+	case err != nil && one > 0:
+		return r.Render(batch[:1], told) // what can't be told doesn't tell the first
+	case err != nil:
 		return delivery.Rendering{Used: 1}, err
 	}
 	return delivery.Rendering{

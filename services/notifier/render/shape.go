@@ -93,7 +93,7 @@ func linksInBrowser(text string) string {
 		b.WriteString(before)
 		b.WriteString("](")
 		address, after, closed := strings.Cut(rest, ")")
-		if closed && !strings.HasSuffix(before, `\`) && address == target(address) {
+		if closed && !isEscaped(before) && address == target(address) {
 			b.WriteString(inBrowser(address))
 			rest = after
 			b.WriteByte(')')

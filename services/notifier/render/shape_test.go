@@ -109,6 +109,21 @@ func TestLinksOpenInTheBrowserWhereThatIsWanted(t *testing.T) {
 	}
 }
 
+func TestALinkWhoseTextEndsInABackslashOpensInTheBrowserToo(t *testing.T) {
+	for title, links := range map[string]int{`C:\`: 1, `C:\\`: 1, `\](https://evil.example)`: 1, `a](https://evil.example) \`: 1} {
+		e := issued(eventv1.Action_ACTION_OPENED, func(_ *eventv1.Event, i *eventv1.Issue) { i.Title = title })
+		in, err := rendererOf(Options{Browser: true}).Inspect(ofEvent(e))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := in.Message.Content.(dingtalk.Markdown).Text
+		if n := strings.Count(text, "](https%3A%2F%2Fgitee.com%2Fbelfry%2Fdemo%2Fissues"); n != 0 || strings.Contains(text, "](https://gitee") ||
+			strings.Count(text, "issues%2FI4CYEO") != links || strings.Contains(text, "evil.example%") {
+			t.Errorf("%q:\n%s", title, text)
+		}
+	}
+}
+
 func TestAnAddressThatWouldBecomeOverlongStaysAsItIs(t *testing.T) {
 	// "https://gitee.com/" grows by eight bytes, and the frame comes on top.
 	longest := maxLink - len(browserLink) - len(browserTail) - 8

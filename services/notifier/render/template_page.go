@@ -38,11 +38,11 @@ func isWord(s []byte) bool {
 // otherwise than as text. The signs of values are escaped, so that those that are not are the template's own.
 func (p *page) place() error {
 	paragraph := p.paragraph()
-	if i := strings.LastIndex(paragraph, "]("); i >= 0 && (i == 0 || paragraph[i-1] != '\\') && !strings.ContainsAny(paragraph[i:], ")\n") {
+	if i := strings.LastIndex(paragraph, "]("); i >= 0 && !isEscaped(paragraph[:i]) && !strings.ContainsAny(paragraph[i:], ")\n") {
 		return failed("a value can't stand in the address of a link: write {{link TEXT URL}}")
 	}
 	word := paragraph[strings.LastIndexAny(paragraph, " \n)>")+1:]
-	if i := strings.Index(word, "://"); i > 0 && word[i-1] != '\\' {
+	if i := strings.Index(word, "://"); i > 0 && !isEscaped(word[:i]) {
 		return failed(`a value can't stand in an address: write {{link TEXT URL}}, with (printf "https://…%%s" VALUE) for an address of several parts`)
 	}
 	if i := strings.LastIndexByte(paragraph, '<'); i >= 0 && !strings.Contains(paragraph[i:], ">") {
@@ -65,7 +65,7 @@ func (p *page) paragraph() string {
 func (p *page) insideCode(paragraph string) bool {
 	ticks, fences := 0, 0
 	for i := range len(paragraph) {
-		if paragraph[i] == '`' && (i == 0 || paragraph[i-1] != '\\') {
+		if paragraph[i] == '`' && !isEscaped(paragraph[:i]) {
 			ticks++
 		}
 	}
@@ -84,9 +84,8 @@ func (p *page) insideCode(paragraph string) bool {
 func (p *page) protect(s string) string {
 	written := string(p.b[max(0, len(p.b)-1000):])
 	ends := func(suffix string) bool { return strings.HasSuffix(written, suffix) }
-	backslashes := len(written) - len(strings.TrimRight(written, `\`))
 	switch blank := strings.TrimRight(written, " "); {
-	case backslashes%2 == 1:
+	case isEscaped(written):
 		p.b = append(p.b, '\\') // else it would take the escape of s for its own
 		return s
 	case s[0] == '[' && ends("!"): // an image
@@ -116,10 +115,9 @@ func (p *page) protect(s string) string {
 	return s
 }
 
-// escapeLast puts a backslash before the last character, unless it has one.
+// escapeLast puts a backslash before the last character, unless it is escaped.
 func (p *page) escapeLast() {
-	last := len(p.b) - 1
-	if last == 0 || p.b[last-1] != '\\' {
+	if last := len(p.b) - 1; !isEscaped(string(p.b[:last])) {
 		p.b = slices.Insert(p.b, last, '\\')
 	}
 }

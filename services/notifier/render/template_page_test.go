@@ -21,6 +21,7 @@ func TestValuesMakeNothingTogetherWithWhatStandsBeforeThem(t *testing.T) {
 		{"[x]\\: {{.event.issue.title}}", "/evil", "", `[x]\: /evil`},
 		{"!{{link .event.issue.title .event.issue.body}}", "a", "https://a.example", `\![a](https://a.example)`},
 		{`\!{{link .event.issue.title .event.issue.body}}`, "a", "https://a.example", `\![a](https://a.example)`},
+		{"{{.event.issue.title}}!{{link `x` .event.issue.body}}", `a\`, "https://a.example", `a\\\![x](https://a.example)`},
 		{"!{{.event.issue.title}}", "[a](b)", "", `!\[a\](b)`},
 		{`\{{.event.issue.title}}`, "*a*", "", `\\\*a\*`},
 		{`\\{{.event.issue.title}}`, "*a*", "", `\\\*a\*`},
@@ -62,6 +63,8 @@ var frames = []string{
 	"{{bold VALUE}}{{OTHER}}", "{{bold (link VALUE .event.issue.url)}}", "{{VALUE}}{{quote OTHER .event.issue.url}}{{VALUE}}", "x {{quote VALUE}}", "{{clip 3 VALUE}}{{OTHER}}", "{{firstLine VALUE}}{{OTHER}}",
 	"{{short VALUE}}{{OTHER}}", "{{print VALUE OTHER}}", "{{printf `%s%q` VALUE OTHER}}", "{{join VALUE .labels}}", "{{join `` .labels}}{{join OTHER .labels}}", "{{default VALUE OTHER}}", "{{slice VALUE 0}}",
 	"{{name .event.sender}}{{VALUE}}", "{{VALUE}}{{names .event.issue.collaborators}}", "{{range .event.issue.labels}}{{.name}}{{.color}}{{end}}", "{{with VALUE}}{{.}}{{end}}{{$x := OTHER}}{{$x}}", "{{or VALUE OTHER}}{{and VALUE OTHER}}",
+	"{{VALUE}}!{{link OTHER .event.issue.url}}", "{{VALUE}}[a](https://gitee.com/1/a){{OTHER}}", "{{VALUE}}: {{link OTHER .event.issue.url}}", "{{quote VALUE}}{{OTHER}}", "{{VALUE}}\n\n{{OTHER}}",
+	"{{VALUE}}!{{OTHER}}", "{{VALUE}}]: {{OTHER}}",
 	"{{range .labels}}- {{.}}\n{{end}}{{VALUE}}", "*{{VALUE}}*", "x {{if VALUE}}{{VALUE}}{{end}}{{date .event.occur_time}}{{index .labels 0}}",
 }
 
