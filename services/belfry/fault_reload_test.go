@@ -100,12 +100,15 @@ func (a *actor) reloaded(file, yaml, outcome string) {
 		}
 	}
 	a.s.until(fmt.Sprintf("%d configurations are %s", a.outcomes[outcome], outcome), func() bool {
-		_, body := look(a.s.t, "http://"+a.ready.Admin+"/metrics")
+		code, body := look(a.s.t, "http://"+a.ready.Admin+"/metrics")
 		_, count, _ := strings.Cut(body, fmt.Sprintf("belfry_config_reloads_total{outcome=%q} ", outcome))
 		count, _, _ = strings.Cut(count, "\n")
 		n, err := strconv.Atoi(count)
-		if err != nil || n > a.outcomes[outcome] {
-			a.s.t.Fatalf("%s configurations are %s, want %d", count, outcome, a.outcomes[outcome])
+		if err != nil {
+			a.s.t.Fatalf("the metrics are %d, %.1000s", code, body)
+		}
+		if n > a.outcomes[outcome] {
+			a.s.t.Fatalf("%d configurations are %s, want %d", n, outcome, a.outcomes[outcome])
 		}
 		return n == a.outcomes[outcome]
 	})
