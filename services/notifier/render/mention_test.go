@@ -68,7 +68,6 @@ func pullBy(e *eventv1.Event, p *eventv1.PullRequest) {
 }
 
 func TestEachOccasionCallsItsRoles(t *testing.T) {
-	type A = eventv1.Action
 	issue := issueBy(bob(), carol(), dave())
 	onPull := func(_ *eventv1.Event, c *eventv1.Comment) {
 		c.Body = ""
