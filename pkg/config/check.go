@@ -77,8 +77,10 @@ func (vs *violations) checkRoutes(cfg *configv1.Config) {
 		if r.GetName() == "" {
 			return // it is told of as such, and may be the one that is meant
 		}
+		if !known[r.GetName()] {
+			names = append(names, r.GetName())
+		}
 		known[r.GetName()] = true
-		names = append(names, r.GetName())
 	}
 	hooks := path(nil).field("gateway").field("hooks")
 	for i, h := range cfg.GetGateway().GetHooks() {

@@ -103,13 +103,17 @@ func (x *expander) value(s string, at path) string {
 		}
 		if m := file.FindStringSubmatch(ref); m != nil {
 			data, err := readFile(m[1])
+			value := strings.TrimRight(string(data), "\r\n")
 			switch {
-			case err == nil:
-				return strings.TrimRight(string(data), "\r\n")
+			case value != "":
+				return value
 			case x.draft:
 				return x.standIn(ref, at)
+			case err == nil: // perhaps it is just being written
+				x.faults.add(at, "file %s is empty: write the value into it", m[1])
+			default:
+				x.faults.add(at, "file %s: %v", m[1], err)
 			}
-			x.faults.add(at, "file %s: %v", m[1], err)
 			return ""
 		}
 		x.faults.add(at, "a reference is ${NAME} for an environment variable or ${file:/path} for a file's content; write $${ for a literal ${")

@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -28,8 +29,26 @@ func wellFormed(path string, data []byte) (*yaml.Node, Faults) {
 	} else if !errors.Is(err, io.EOF) {
 		return nil, Faults{yamlFault(path, data, err)}
 	}
-	return &first, twice(path, &first, nil)
+	return &first, append(twice(path, &first, nil), tagged(path, &first)...)
 }
+
+// asTag is what to do about a value such as !has(event.push), the first word of which YAML takes for a tag and
+// leaves out.
+const asTag = "put a value that begins with ! in quotes, or on the line below >-: YAML takes its first word for a tag"
+
+// tagged finds tags that are none of YAML's own: nothing here has a use for one.
+func tagged(path string, n *yaml.Node) (faults Faults) {
+	if strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!") {
+		faults = append(faults, Fault{File: path, Line: n.Line, Column: n.Column, Message: asTag})
+	}
+	for _, child := range n.Content {
+		faults = append(faults, tagged(path, child)...)
+	}
+	return faults
+}
+
+// beforeTag is the beginning of a line up to the ! of a value behind a key.
+var beforeTag = regexp.MustCompile(`^.*?[a-z_]:[ \t]+!\b`)
 
 // keyForm is how the schema writes its keys. protoyaml takes other spellings too, under which one key could
 // be given twice.
@@ -70,6 +89,8 @@ var yamlWords = []struct {
 	{"did not find expected ',' or", "a bracket is not closed, or a comma is missing, here or just before", true},
 	{"did not find expected node content", "a bracket or a comma stands here where a value is expected", true},
 	{"could not find expected ':'", "a colon with a blank after it is missing behind a key, here or just before", true},
+	{"did not find expected comment or line break", "what belongs to a block (| or >) begins on the next line, indented further", false},
+	{"block sequence entries are not allowed", "a list begins on the line below its key, and a value that begins with a dash stands in quotes", false},
 	{"found unexpected end of stream", "a quote is never closed", false},
 	{"found unknown escape character", "in double quotes a backslash begins an escape: use single quotes, or write two backslashes", false},
 	{"found character that cannot start any token", "a value can't begin with this character: put it in quotes", false},
@@ -94,6 +115,11 @@ func yamlFault(path string, data []byte, err error) Fault {
 			if w.anew {
 				f.Line = lineOf(data, w.prefix, f.Line)
 			}
+		}
+	}
+	if lines := strings.Split(string(data), "\n"); f.Line > 0 && f.Line <= len(lines) {
+		if before := beforeTag.FindString(lines[f.Line-1]); before != "" {
+			f.Column, f.Message = utf8.RuneCountInString(before), asTag
 		}
 	}
 	return f

@@ -154,6 +154,21 @@ func resolved(n *yaml.Node) *yaml.Node {
 	return n
 }
 
+// emptyRules finds rules that are written down as empty: they would be taken for absent ones, and let every
+// event through.
+func (s *Source) emptyRules(gw *configv1.Gateway) []Problem {
+	var problems []Problem
+	for i, h := range gw.GetHooks() {
+		for j := range h.GetRoutes() {
+			path := fmt.Sprintf("gateway.hooks[%d].routes[%d].when", i, j)
+			if exact, n := s.node(path); exact && n.Kind == yaml.ScalarNode && strings.TrimSpace(n.Value) == "" {
+				problems = append(problems, Problem{Path: path, Message: "an empty rule says nothing: leave it out to take every event"})
+			}
+		}
+	}
+	return problems
+}
+
 // emptyRoles finds lists of roles that are written down as empty: they would be taken for absent ones, and
 // mean the default where nobody was meant.
 func (s *Source) emptyRoles() []Problem {

@@ -76,7 +76,7 @@ func (s *Source) read(v *validator) (*configv1.Config, error) {
 		err = v.Validate(cfg)
 	}
 	faults := s.faultsOf(err)
-	problems := v.problems
+	problems := append(v.problems, s.emptyRules(cfg.GetGateway())...)
 	if cfg.GetNotifier() != nil {
 		problems = append(problems, s.emptyRoles()...)
 	}

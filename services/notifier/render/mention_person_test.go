@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	eventv1 "gitee.com/belfry/belfry/gen/belfry/event/v1"
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
@@ -136,6 +137,32 @@ func TestLookingForNamesTakesNoMoreThanTheTextHas(t *testing.T) {
 		})
 		if n > 30 {
 			t.Errorf("%.20q…: %v allocations", text, n)
+		}
+	}
+}
+
+func TestATesterOfANewPullRequestIsCalledInWhateverOrderGiteeTellsOfIt(t *testing.T) {
+	o := calling()
+	o.Folding = Folding{Companions: true, Wait: time.Second}
+	opening := ofEvent(pulled(eventv1.Action_ACTION_OPENED, pullBy))
+	companion := ofEvent(pulled(eventv1.Action_ACTION_TESTER_ASSIGNED, func(e *eventv1.Event, p *eventv1.PullRequest) {
+		pullBy(e, p)
+		e.Id, e.HostAction, e.HostActionDetail = "evt-2", "open", "test"
+	}))
+	opening.Seq, companion.Seq = 1, 2
+	for name, batch := range map[string][]delivery.Notification{
+		"the opening alone":   {opening},
+		"the opening first":   {opening, companion},
+		"the companion first": {companion, opening},
+	} {
+		got, err := rendererOf(o).Render(batch, nil)
+		if err != nil || got.Used != len(batch) || len(got.Folded) != len(batch)-1 {
+			t.Fatalf("%s: used %d, folded %v, error %v", name, got.Used, got.Folded, err)
+		}
+		at := atOf(t, got.Message)
+		slices.Sort(at)
+		if want := []string{"+86-13800000004", "u.han"}; !slices.Equal(at, want) {
+			t.Errorf("%s: it calls %q, want %q", name, at, want)
 		}
 	}
 }

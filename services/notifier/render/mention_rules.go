@@ -71,7 +71,7 @@ func (r *Renderer) occasion(e *eventv1.Event) (roles []Role, names bool) {
 	case *eventv1.Event_Issue, *eventv1.Event_PullRequest:
 		switch e.GetAction() {
 		case eventv1.Action_ACTION_OPENED:
-			return m.Opened, true
+			return r.openingRoles(e.GetPullRequest()), true
 		case eventv1.Action_ACTION_REOPENED:
 			return m.Opened, false
 		case eventv1.Action_ACTION_ASSIGNED:
@@ -87,6 +87,23 @@ func (r *Renderer) occasion(e *eventv1.Event) (roles []Role, names bool) {
 		}
 	}
 	return nil, false
+}
+
+// openingRoles returns who is called by an opening; p is nil for an issue's. The assignments that come along
+// with a pull request are told with its opening, so it calls whom they would: otherwise it would be the order
+// in which Gitee's deliveries arrive that decides whether a tester hears of it.
+func (r *Renderer) openingRoles(p *eventv1.PullRequest) []Role {
+	roles := r.opts.Mentions.Opened
+	if !r.opts.Folding.Companions || len(p.GetAssignees())+len(p.GetTesters()) == 0 {
+		return roles
+	}
+	roles = slices.Clone(roles)
+	for _, role := range r.opts.Mentions.Assigned {
+		if !slices.Contains(roles, role) {
+			roles = append(roles, role)
+		}
+	}
+	return roles
 }
 
 // holders are those who have a role in what e is about.
