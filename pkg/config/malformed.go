@@ -15,7 +15,7 @@ import (
 )
 
 // wellFormed returns the document, nil for an empty one. It refuses what would otherwise be left out in
-// silence: documents after the first, and all but the last of keys that are written twice.
+// silence: documents after the first, all but the last of keys that are written twice, and tags.
 func wellFormed(path string, data []byte) (*yaml.Node, Faults) {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var first, second yaml.Node
@@ -47,8 +47,8 @@ func tagged(path string, n *yaml.Node) (faults Faults) {
 	return faults
 }
 
-// beforeTag is the beginning of a line up to the ! of a value behind a key.
-var beforeTag = regexp.MustCompile(`^.*?[a-z_]:[ \t]+!\b`)
+// beforeTag has the beginning of a line up to the ! of a value behind a key.
+var beforeTag = regexp.MustCompile(`^(.*?[a-z_]:[ \t]+!)[^!\s]`)
 
 // keyForm is how the schema writes its keys. protoyaml takes other spellings too, under which one key could
 // be given twice.
@@ -118,8 +118,8 @@ func yamlFault(path string, data []byte, err error) Fault {
 		}
 	}
 	if lines := strings.Split(string(data), "\n"); f.Line > 0 && f.Line <= len(lines) {
-		if before := beforeTag.FindString(lines[f.Line-1]); before != "" {
-			f.Column, f.Message = utf8.RuneCountInString(before), asTag
+		if m := beforeTag.FindStringSubmatch(lines[f.Line-1]); m != nil {
+			f.Column, f.Message = utf8.RuneCountInString(m[1]), asTag
 		}
 	}
 	return f

@@ -34,6 +34,9 @@ func (s *Source) place(p Problem) Fault {
 	if p.Line <= 0 {
 		return f
 	}
+	if exact && n.Style == 0 && strings.Count(n.LineComment, `"`)%2 == 1 {
+		f.Message += " (YAML takes what follows the # for a comment: put the value in quotes, or on the line below >-)"
+	}
 	if exact && n.Kind == yaml.ScalarNode {
 		if at, ok := within(s.data, n, p.Line, p.Column); ok {
 			f.Line, f.Column = at.line, at.column

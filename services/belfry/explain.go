@@ -221,7 +221,18 @@ func (x *explanation) explain(nt *configv1.Notifier, hook *configv1.Hook, event 
 				return err
 			}
 			m.Robot, m.Wait = robot, wait.Seconds()
+			m.Quiet = quietOf(robotOf(nt, robot), m)
 			x.Messages = append(x.Messages, m)
+		}
+	}
+	return nil
+}
+
+// robotOf returns the settings of the robot of that name, nil without one.
+func robotOf(nt *configv1.Notifier, name string) *configv1.Robot {
+	for _, r := range nt.GetRobots() {
+		if r.GetName() == name {
+			return r
 		}
 	}
 	return nil

@@ -104,6 +104,33 @@ robot everything, en, Markdown, 133 bytes
 	}
 }
 
+func TestExplainSaysWhatQuietHoursDo(t *testing.T) {
+	const hours = `{hours: [{from: "22:00", to: "08:00"}, {from: "00:00", to: "24:00", days: [SAT, SUN]}]`
+	const held = "\n  quiet    held from 22:00 to 08:00 and from 00:00 to 24:00 on SAT, SUN (Europe/Moscow), and told together after it\n"
+	for name, tc := range map[string]struct{ quiet, sample, want string }{
+		"all is held":                {hours + "}", "pull_request_opened", held},
+		"what calls nobody":          {hours + ", let_through: [MENTIONS]}", "push_commits", held},
+		"what calls somebody":        {hours + ", let_through: [URGENT, MENTIONS]}", "pull_request_opened", "\n  quiet    sent in quiet hours, too: it calls somebody\n"},
+		"no webhook is urgent":       {hours + ", let_through: [URGENT]}", "pull_request_opened", held},
+		"a robot that is never so":   {"", "pull_request_opened", ""},
+		"its zone is what it counts": {hours + "}\n      time_zone: UTC", "push_commits", strings.Replace(held, "Europe/Moscow", "UTC", 1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			robot := "    - name: night\n      webhook: https://oapi.dingtalk.com/robot/send?access_token=hush-hush-5\n      locale: ru\n"
+			if tc.quiet != "" {
+				robot += "      quiet: " + tc.quiet + "\n"
+			}
+			file := write(t, strings.Replace(forExplaining, "robots: [everything]\n", "robots: [night]\n", 1)+robot)
+			got := explained(t, "-c", file, "--hook", "payments", bodyOf(t, tc.sample))
+			_, got, _ = strings.Cut(got, "\nrobot night, ")
+			got, _, _ = strings.Cut(got, "\nrobot ")
+			if !strings.Contains(got, tc.want) || tc.want == "" && strings.Contains(got, "\n  quiet ") {
+				t.Errorf("want %q, got:\n%s", tc.want, got)
+			}
+		})
+	}
+}
+
 func TestExplainShowsEachGroupsMessage(t *testing.T) {
 	file := write(t, forExplaining)
 	pull := explained(t, "-c", file, "--hook", "payments", bodyOf(t, "pull_request_opened"))

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
+	configv1 "gitee.com/belfry/belfry/gen/belfry/config/v1"
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
 )
 
@@ -29,6 +31,8 @@ type message struct {
 	Note    string `json:"note,omitempty"`
 	// Wait is for how many seconds it waits for what it may belong to.
 	Wait float64 `json:"waitSeconds,omitempty"`
+	// Quiet is what becomes of it in the robot's quiet hours; empty where it has none.
+	Quiet string `json:"quiet,omitempty"`
 
 	shown dingtalkBody
 }
@@ -153,6 +157,7 @@ func (m message) write(w io.Writer) {
 	if m.Wait > 0 {
 		line("folding", fmt.Sprintf("waits up to %vs for what may tell it as well, and may become part of that", m.Wait))
 	}
+	line("quiet", m.Quiet)
 	line("note", m.Note)
 	line("failure", m.Failure)
 }
@@ -196,4 +201,24 @@ func (m message) keyword() string {
 		return "it has none of: " + strings.Join(m.Keyword.Accepted, ", ")
 	}
 	return ""
+}
+
+// quietOf says what becomes of m in the quiet hours of r.
+func quietOf(r *configv1.Robot, m message) string {
+	q := r.GetQuiet()
+	if len(q.GetHours()) == 0 {
+		return ""
+	}
+	if slices.Contains(q.GetLetThrough(), "MENTIONS") && m.calls() != "nobody" {
+		return "sent in quiet hours, too: it calls somebody"
+	}
+	var hours []string
+	for _, h := range q.GetHours() {
+		stretch := fmt.Sprintf("from %s to %s", h.GetFrom(), h.GetTo())
+		if len(h.GetDays()) > 0 {
+			stretch += " on " + strings.Join(h.GetDays(), ", ")
+		}
+		hours = append(hours, stretch)
+	}
+	return fmt.Sprintf("held %s (%s), and told together after it", strings.Join(hours, " and "), r.GetTimeZone())
 }

@@ -73,7 +73,7 @@ func (s *stage) check(grpcAddress string) {
 		if err := inOrder(all, g.taken); err != nil {
 			s.t.Errorf("%s: %v", g.name, err)
 		}
-		if err := neverBack(s.callsOf(g)); err != nil {
+		if err := neverBack(s.callsOf(g), s.late); err != nil {
 			s.t.Errorf("%s: %v", g.name, err)
 		}
 	}
@@ -99,18 +99,27 @@ func inOrder(seen []int, n int) error {
 	return nil
 }
 
-// neverBack returns an error if a message is called for again after another one was.
-func neverBack(calls []knockOnDingTalk) error {
-	over := map[string]bool{}
-	for i, c := range calls {
-		switch {
-		case c.uuid == "":
+// neverBack returns an error if a message is called for again after another one was, unless late excuses that:
+// it is given the call, and how many its caller has made for the message by then.
+func neverBack(calls []knockOnDingTalk, late func(c knockOnDingTalk, n int) bool) error {
+	present, next := "", map[string]string{} // next is by message who called for the one after
+	made := map[knockOnDingTalk]int{}
+	for _, c := range calls {
+		if c.uuid == "" {
 			return errors.New("a call has no msgUuid")
-		case over[c.uuid]:
-			return fmt.Errorf("%s called again for message %s, after %s had called for the next one", c.caller, c.uuid, calls[i-1].caller)
-		case i > 0 && calls[i-1].uuid != c.uuid:
-			over[calls[i-1].uuid] = true
 		}
+		who := knockOnDingTalk{caller: c.caller, uuid: c.uuid}
+		made[who]++
+		if by, over := next[c.uuid]; over {
+			if !late(c, made[who]) {
+				return fmt.Errorf("%s called again for message %s, after %s had called for the next one", c.caller, c.uuid, by)
+			}
+			continue
+		}
+		if present != "" && present != c.uuid {
+			next[present] = c.caller
+		}
+		present = c.uuid
 	}
 	return nil
 }
@@ -185,21 +194,52 @@ func TestWhatFaultRunsLookForIsFound(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		uuids []string
+		late  int // the call of that number is excused
 		ok    bool
 	}{
-		"nothing":                      {nil, true},
-		"each once":                    {[]string{"a", "b", "c"}, true},
-		"again until the answer comes": {[]string{"a", "a", "b", "b", "b"}, true},
-		"again after the next":         {[]string{"a", "b", "a"}, false},
-		"long after":                   {[]string{"a", "b", "c", "d", "b"}, false},
-		"without a msgUuid":            {[]string{"a", ""}, false},
+		"nothing":                            {nil, 0, true},
+		"each once":                          {[]string{"a", "b", "c"}, 0, true},
+		"again until the answer comes":       {[]string{"a", "a", "b", "b", "b"}, 0, true},
+		"again after the next":               {[]string{"a", "b", "a"}, 0, false},
+		"long after":                         {[]string{"a", "b", "c", "d", "b"}, 0, false},
+		"without a msgUuid":                  {[]string{"a", ""}, 0, false},
+		"late":                               {[]string{"a", "b", "a"}, 2, true},
+		"late, and the present one again":    {[]string{"a", "b", "a", "b", "c"}, 2, true},
+		"late, and once more":                {[]string{"a", "b", "a", "a"}, 2, false},
+		"late, and then again after a third": {[]string{"a", "b", "a", "c", "b"}, 2, false},
 	} {
 		var calls []knockOnDingTalk
-		for _, uuid := range tc.uuids {
-			calls = append(calls, knockOnDingTalk{uuid: uuid})
+		for i, uuid := range tc.uuids {
+			calls = append(calls, knockOnDingTalk{uuid: uuid, time: time.Unix(int64(i), 0)})
 		}
-		if err := neverBack(calls); (err == nil) != tc.ok {
+		late := func(c knockOnDingTalk, n int) bool { return c.time.Equal(time.Unix(int64(tc.late), 0)) && n == 2 }
+		if err := neverBack(calls, late); (err == nil) != tc.ok {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	asleep := nap{from: time.Unix(100, 0), to: time.Unix(108, 0)}
+	for name, tc := range map[string]struct {
+		attempts []string // of message a: from second to second
+		calls    int
+		ok       bool
+	}{
+		"begun before":                        {[]string{"99 108"}, 1, true},
+		"one more, and begun before":          {[]string{"97 98", "99 108"}, 2, true},
+		"begun after":                         {[]string{"108 109"}, 1, false},
+		"one before, and one after":           {[]string{"99 108", "108 109"}, 2, false},
+		"answered before, then begun anew":    {[]string{"98 99", "108 109"}, 2, false},
+		"begun before, but for another":       {nil, 1, false},
+		"begun before, with two calls for it": {[]string{"99 108"}, 2, false},
+	} {
+		log := `{"msg":"delivery.attempted","uuid":"b","time":"1970-01-01T00:01:48Z","elapsed_ms":9000}` + "\n"
+		for _, a := range tc.attempts {
+			var began, ended int64
+			_, _ = fmt.Sscan(a, &began, &ended)
+			log += fmt.Sprintf(`{"msg":"delivery.attempted","uuid":"a","time":%q,"elapsed_ms":%d}`+"\n",
+				time.Unix(ended, 0).UTC().Format(time.RFC3339Nano), (ended-began)*1000)
+		}
+		if asleep.covers(log, "a", tc.calls) != tc.ok {
+			t.Errorf("%s: want %t for\n%s", name, tc.ok, log)
 		}
 	}
 }

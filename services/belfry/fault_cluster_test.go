@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"syscall"
 	"testing"
 	"time"
 
@@ -102,11 +101,10 @@ func TestANotifierThatWakesUpTooLateSendsNothingTwice(t *testing.T) {
 	for _, g := range p.groups {
 		p.pause(2 * time.Second)
 		sleeper := p.owner(g)
-		p.notifiers[sleeper].signal(syscall.SIGSTOP)
-		p.faults++
+		wake := p.freeze(sleeper)
 		p.awaitOtherOwner(g, sleeper)
 		p.pause(time.Second)
-		p.notifiers[sleeper].signal(syscall.SIGCONT)
+		wake()
 	}
 	p.finish(load)
 }

@@ -38,6 +38,7 @@ type stage struct {
 	groups []*group
 	spool  string // what stands under that key for a gateway
 	faults int    // what the run has done to its processes
+	naps   []nap  // those of processes that were woken, in order
 
 	mu    sync.Mutex
 	calls []knockOnDingTalk

@@ -46,6 +46,8 @@ func TestTypicalMistakesAreToldWithPlaceAndFix(t *testing.T) {
 		"a template's end":     {"{{end}}", "{{ned}}", "17:13: notifier.robots[0].templates[0].text: this {{range}} has no {{end}}"},
 		"a kind that is not":   {`"push"`, `"pull-request"`, `7:25: gateway.hooks[0].routes[0].when: kind is never "pull-request"; it is one of: pull_request, push, tag, issue, comment, ping`},
 		"an open bracket":      {`kind == "push"`, `(kind == "push" && branch == "main"`, "7:17: gateway.hooks[0].routes[0].when: `(` is never closed"},
+		"a number sign":        {`kind == "push"`, `event.push.head_commit.message != "fix #1"`, `7:51: gateway.hooks[0].routes[0].when: the text that begins here has no closing " (YAML takes what follows the # for a comment: put the value in quotes, or on the line below >-)`},
+		"a comment behind it":  {`kind == "push"`, `kid == "push" # "all" of them`, "7:17: gateway.hooks[0].routes[0].when: there is no variable `kid`; there are: kind, action, branch, tag, repository, sender, labels, hook, event"},
 		"one sign too few":     {"kind ==", "kind =", "7:22: gateway.hooks[0].routes[0].when: `=` does not compare; write =="},
 		"an hour too late":     {"      keywords", "      quiet: {hours: [{from: \"25:00\", to: \"08:00\"}]}\n      keywords", "12:30: notifier.robots[0].quiet.hours[0].from: give a time of day, such as 22:00"},
 		"quotes that end":      {`kind == "push"`, `"push" == kind`, "7: a key with its colon is expected here or just before: mend the indentation, and put a value with quotes in it in quotes of the other kind as a whole"},

@@ -149,7 +149,14 @@ func (r *reloader) refuse(err error) {
 	if r.since.IsZero() {
 		r.since = time.Now()
 	}
-	r.fault = faults[0]
+	switch more := len(faults) - 1; more {
+	case 0:
+		r.fault = faults[0]
+	case 1:
+		r.fault = faults[0] + " (and 1 more fault, see the log)"
+	default:
+		r.fault = fmt.Sprintf("%s (and %d more faults, see the log)", faults[0], more)
+	}
 }
 
 // note says, for those who look at the process's health, why the file is not what is in force; empty while it

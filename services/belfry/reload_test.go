@@ -250,8 +250,13 @@ func TestAFaultyFileIsRefusedAndTheOldConfigurationStays(t *testing.T) {
 	if got := f.metric("belfry_config_last_reload_successful", ""); got != 0 {
 		t.Errorf("last_reload_successful is %v", got)
 	}
+	f.write("belfry.yaml", yamlOf("", "a", "B", "C"))
+	f.awaitOutcomes(0, 3, 0)
+	if note := f.r.note(); !strings.Contains(note, want) || !strings.HasSuffix(note, " (and 1 more fault, see the log)") {
+		t.Errorf("of two faults health says %q", note)
+	}
 	f.write("belfry.yaml", "# as it was\n"+yamlOf("", "a"))
-	f.awaitOutcomes(0, 2, 1)
+	f.awaitOutcomes(0, 3, 1)
 	if got := f.metric("belfry_config_last_reload_successful", ""); got != 1 || f.r.note() != "" {
 		t.Errorf("with the old one back: last_reload_successful is %v, the note %q", got, f.r.note())
 	}

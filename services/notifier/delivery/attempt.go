@@ -34,6 +34,7 @@ func (l *lane) attempt(ctx context.Context, member Member, batch []Notification)
 	if !l.wanted().PausedSince.IsZero() || l.hushes(in, time.Now()) || l.configuration().version != l.version { // since the step began
 		return nil
 	}
+	start := time.Now() // before the last look at the lease, so that the log tells a call that was held up since
 	if err := l.may(); err != nil {
 		return err
 	}
@@ -41,7 +42,6 @@ func (l *lane) attempt(ctx context.Context, member Member, batch []Notification)
 	if !ok {
 		return errNotMine
 	}
-	start := time.Now()
 	err := l.d.opts.Sender.Send(call, member.Webhook, m, in.UUID)
 	end := time.Now()
 	done()
