@@ -172,8 +172,9 @@ type Sender interface {
 // Renderer words what one robot tells. It is pure: the same arguments give the same result. It keeps none of
 // its arguments.
 type Renderer interface {
-	// Calls says whether n calls somebody, so that it may not wait for an allowance's sake.
-	Calls(n Notification) bool
+	// Calls says whether n, told now, calls somebody, so that it may not wait for an allowance's sake. Whom
+	// the group saw called for the same lately, as told says, it does not call again.
+	Calls(n Notification, told []Told) bool
 	// Hold returns for how long after the acceptance of the first of batch it is worth waiting for what it
 	// may be told together with; 0 where that is here, or was told, or is not to be expected: then nothing is
 	// waited for. Batch is not empty; it is the beginning of what waits.

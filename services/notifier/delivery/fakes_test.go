@@ -135,7 +135,7 @@ func (r lines) Render(batch []delivery.Notification, _ []delivery.Told) (deliver
 	return delivery.Rendering{Message: dingtalk.Message{Content: dingtalk.Text{Content: strings.Join(ids, "\n")}}, Used: len(ids)}, nil
 }
 
-func (lines) Calls(n delivery.Notification) bool {
+func (lines) Calls(n delivery.Notification, _ []delivery.Told) bool {
 	at := n.Message.GetMentions()
 	return at.GetAll() || len(at.GetMobiles()) > 0 || len(at.GetUserIds()) > 0
 }

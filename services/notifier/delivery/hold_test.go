@@ -126,7 +126,7 @@ func TestWaitForAnotherGoesOnAcrossARestartAndThroughABurst(t *testing.T) {
 type worried struct{ lines }
 
 func (worried) Hold([]delivery.Notification, []delivery.Told) time.Duration { panic("no idea") }
-func (worried) Calls(delivery.Notification) bool                            { panic("no idea") }
+func (worried) Calls(delivery.Notification, []delivery.Told) bool           { panic("no idea") }
 
 func TestPanicOverAQuestionIsNoAnswer(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bench) {

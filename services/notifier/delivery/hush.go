@@ -101,6 +101,13 @@ func (l *lane) overtake(ctx context.Context, batch []Notification, places []uint
 	if err != nil || len(through) == 0 {
 		return firstLag, err
 	}
+	// Those whom it called may have been called by what was sent since it was looked at.
+	if n := slices.IndexFunc(through, func(n Notification) bool { return !l.lets(n, now) }); n == 0 {
+		l.hush = hush{}
+		return 0, nil
+	} else if n > 0 {
+		through = through[:n]
+	}
 	in, unworded := l.word(l.unsuspected(through))
 	if unworded != nil {
 		in = &Intent{Last: through[0].Seq, Items: 1}

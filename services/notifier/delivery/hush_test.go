@@ -357,3 +357,46 @@ func TestQuietHoursOfAJournalThatLagsLetThroughAllTheSame(t *testing.T) {
 		}
 	})
 }
+
+// once words as lines does, and what it worded calls nobody whom the group saw called.
+type once struct{ lines }
+
+func (r once) Render(batch []delivery.Notification, told []delivery.Told) (delivery.Rendering, error) {
+	got, err := r.lines.Render(batch, told)
+	for _, n := range batch[:got.Used] {
+		if r.Calls(n, told) {
+			got.Marks = append(got.Marks, delivery.Mark{Seq: n.Seq, Mark: "called"})
+		}
+	}
+	return got, err
+}
+
+func (r once) Calls(n delivery.Notification, told []delivery.Told) bool {
+	return len(told) == 0 && r.lines.Calls(n, told)
+}
+
+func TestWhatCallsNobodyAnyMoreIsHeld(t *testing.T) {
+	for name, together := range map[string]bool{"together": true, "one after the other": false} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, b *bench) {
+				quiet(b)
+				b.word(once{})
+				mention := delivery.Notification{Robot: "team", Message: &notifierv1.Message{Mentions: &notifierv1.Mentions{All: true}}}
+				if together {
+					b.put(mention, "opened", "assigned")
+					b.start()
+				} else {
+					b.start()
+					b.put(mention, "opened")
+					time.Sleep(time.Second)
+					b.put(mention, "assigned")
+				}
+				time.Sleep(time.Minute)
+				b.wantShown("opened")
+				time.Sleep(8 * time.Hour)
+				b.finish()
+				b.wantShown("opened", "assigned")
+			})
+		})
+	}
+}

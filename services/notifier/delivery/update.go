@@ -169,7 +169,7 @@ func (l *lane) adopt(now time.Time) {
 	l.settings = conf
 	l.waits, l.holds, l.hush = gathering{}, holding{}, hush{}
 	if l.fresh {
-		l.log.Info("going on by new settings", zap.Bool("removed", l.removed))
+		l.log.Debug("going on by new settings", zap.Bool("removed", l.removed))
 	}
 	if in := l.rec.Intent; in != nil && in.UUID == l.uncounted && !l.removed {
 		l.fresh = false // so that its call is counted, and written down, before there is another

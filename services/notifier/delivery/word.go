@@ -93,7 +93,7 @@ func (l *lane) calling(n Notification) (calls bool) {
 			l.log.Error("wording panicked", zap.Uint64("first", n.Seq), zap.Any("panic", p), zap.Stack("stack"))
 		}
 	}()
-	return l.robot.Renderer.Calls(n)
+	return l.robot.Renderer.Calls(n, recent(l.rec.Told, time.Now()))
 }
 
 // worth asks the renderer for how long to wait for more; for nothing that it panics over.

@@ -129,7 +129,7 @@ func TestEachOccasionCallsItsRoles(t *testing.T) {
 				if !slices.Equal(got, want) {
 					t.Errorf("%s: it calls %q, want %q", what, got, want)
 				}
-				if r.Calls(ofEvent(tt.event)) != (len(want) > 0) {
+				if r.Calls(ofEvent(tt.event), nil) != (len(want) > 0) {
 					t.Errorf("%s: Calls says the other thing", what)
 				}
 			}

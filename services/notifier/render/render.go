@@ -69,9 +69,9 @@ func (r *Renderer) In(locale string) (*Renderer, error) {
 }
 
 // Calls implements delivery.Renderer: whether n calls somebody if it goes alone.
-func (r *Renderer) Calls(n delivery.Notification) bool {
+func (r *Renderer) Calls(n delivery.Notification, told []delivery.Told) bool {
 	if n.Event != nil {
-		return !r.callsOf(n.Event, nil).isEmpty()
+		return !r.callsOf(n.Event, newLately(told)).isEmpty()
 	}
 	return callsSomebody(n.Message)
 }
