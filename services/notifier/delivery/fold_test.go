@@ -10,6 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
 	"gitee.com/belfry/belfry/pkg/dingtalk"
 	"gitee.com/belfry/belfry/services/notifier/delivery"
@@ -35,6 +38,8 @@ func TestWhatIsFoldedAwayEndsAsDeliveredByAnother(t *testing.T) {
 		b.word(parts{})
 		b.crowd()
 		b.notify("team", "pre:1", "main:1", "x", "post:1")
+		core, logs := observer.New(zap.WarnLevel)
+		b.opts.Log = zap.New(core)
 		b.start()
 		time.Sleep(time.Minute)
 		b.notify("team", "post:1/2") // told a minute ago: there is nothing to send
@@ -55,6 +60,9 @@ func TestWhatIsFoldedAwayEndsAsDeliveredByAnother(t *testing.T) {
 		}
 		if out := b.outcome("team", 6); out.Note != "a note" {
 			t.Errorf("note: %+v", out)
+		}
+		if said := logs.FilterMessageSnippet("template.failed").All(); len(said) != 1 || said[0].ContextMap()["why"] != "a note" {
+			t.Errorf("the log says %v", said)
 		}
 		if n := len(b.group.calls); n != 2 {
 			t.Errorf("%d calls", n)

@@ -25,6 +25,9 @@ func (l *lane) word(batch []Notification) (*Intent, error) {
 		Marks:  r.Marks[max(len(r.Marks)-toldMax, 0):],
 		Note:   r.Note,
 	}
+	if r.Note != "" {
+		l.log.Warn("template.failed: the built-in wording stands in", zap.Uint64("delivery", in.First), zap.String("why", r.Note))
+	}
 	if r.Message.Content == nil {
 		return in, nil
 	}
