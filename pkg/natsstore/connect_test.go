@@ -30,7 +30,7 @@ func TestConnectSaysWhatIsWrong(t *testing.T) {
 		// First, since the probe's stream isn't there yet.
 		{"too many replicas", ClusterOptions{URL: plain.URL(), User: "belfry", Password: "right", Replicas: 3}, "set replicas to 1"},
 		{"user and password", ClusterOptions{URL: plain.URL(), User: "belfry", Password: "right"}, ""},
-		{"certificates", ClusterOptions{URL: secure.URL(), TLS: ClusterTLS{certs.CAFile, certs.ClientCert, certs.ClientKey}}, ""},
+		{"certificates", ClusterOptions{URL: secure.URL(), TLS: ClusterTLS{CAFile: certs.CAFile, CertFile: certs.ClientCert, KeyFile: certs.ClientKey}}, ""},
 		{"wrong password", ClusterOptions{URL: plain.URL(), User: "belfry", Password: hunter}, "refuse the credentials"},
 		{"wrong token", ClusterOptions{URL: token.URL(), Token: hunter}, "refuse the credentials"},
 		{"no credentials", ClusterOptions{URL: plain.URL()}, "refuse the credentials"},
