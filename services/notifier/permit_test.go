@@ -151,6 +151,7 @@ func TestWithoutATokenHTTPIsChallenged(t *testing.T) {
 		{"another scheme", "/v1/robots", http.Header{"Authorization": {"Basic " + callerToken("all")}}, 401},
 		{"no scheme", "/v1/robots", http.Header{"Authorization": {callerToken("all")}}, 401},
 		{"two tokens", "/v1/robots", http.Header{"Authorization": {"Bearer wrong", token}}, 401},
+		{"two tokens, the first one good", "/v1/robots", http.Header{"Authorization": {token, "Bearer wrong"}}, 401},
 		{"a token behind a wrong one", "/v1/robots", http.Header{"Authorization": {"Bearer wrong"}, "Grpc-Metadata-Authorization": {token}}, 401},
 		{"what the gateway adds itself", "/v1/robots", http.Header{"Grpc-Metadata-Grpcgateway-Authorization": {token}, "Grpcgateway-Authorization": {token}}, 401},
 		{"who says to be inside", "/v1/robots", http.Header{"Grpc-Metadata-Caller": {"own"}, "X-Forwarded-For": {"127.0.0.1"}, "Host": {"notifier"}}, 401},
