@@ -73,6 +73,10 @@ func TestEveryFaultOfAccessSaysWhatToDo(t *testing.T) {
 			wantFault(t, settings(c.notifier, c.gateway, ""), c.parts, c.want)
 		})
 	}
+	t.Run("a hook's secret that is its previous", func(t *testing.T) {
+		yaml := strings.Replace(settings("", "", ""), `{secret: "${HOOK_SECRET}"}`, `{secret: hunter2, previous: hunter2}`, 1)
+		wantFault(t, yaml, both, "b.yaml:5:18: gateway.hooks[0].signature: previous is the secret itself: give the other one, or remove it")
+	})
 	t.Run("the admin door's", func(t *testing.T) {
 		wantFault(t, settings("admin: {tls: {cert_file: "+in("junk")+", key_file: "+in("key")+"}}\n", "", ""), both,
 			"b.yaml:13:26: admin.tls.cert_file: files "+in("junk")+" and "+in("key")+": are no certificate and its key in PEM")

@@ -38,6 +38,7 @@ func TestConnectSaysWhatIsWrong(t *testing.T) {
 		{"missing credentials file", ClusterOptions{URL: plain.URL(), CredentialsFile: garbage + "x"}, "credentials_file: open " + garbage + "x"},
 		{"no JetStream", ClusterOptions{URL: token.URL(), Token: "right"}, "JetStream is off"},
 		{"unknown authority", ClusterOptions{URL: secure.URL(), TLS: ClusterTLS{CertFile: certs.ClientCert, KeyFile: certs.ClientKey}}, "tls.ca_file"},
+		{"a name that is not the certificate's", ClusterOptions{URL: secure.URL(), TLS: ClusterTLS{CAFile: certs.CAFile, CertFile: certs.ClientCert, KeyFile: certs.ClientKey, ServerName: "other.test"}}, "the names in the certificate"},
 		{"no client certificate", ClusterOptions{URL: secure.URL(), TLS: ClusterTLS{CAFile: certs.CAFile}}, "tls.cert_file"},
 		{"no TLS there", ClusterOptions{URL: plain.URL(), User: "belfry", Password: "right", TLS: ClusterTLS{CAFile: certs.CAFile}}, "doesn't speak it"},
 		{"garbage for an authority", ClusterOptions{URL: secure.URL(), TLS: ClusterTLS{CAFile: garbage}}, "tls.ca_file: "},

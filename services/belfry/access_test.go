@@ -14,7 +14,9 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
+	configv1 "gitee.com/belfry/belfry/gen/belfry/config/v1"
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
 	"gitee.com/belfry/belfry/pkg/config"
 	"gitee.com/belfry/belfry/pkg/dingtalk/dingtalktest"
@@ -91,6 +93,75 @@ func TestThePairGoesOnWhileCertificatesAndAuthoritiesChange(t *testing.T) {
 	next.Issue(t, g.in("client.pem"), g.in("client.key"))
 	g.until(gw, http.StatusOK)
 	g.awaitAll(nt)
+}
+
+// TestEveryDoorSpeaksTLSWhereItIsToldTo asks each over HTTPS, and in vain over HTTP.
+func TestEveryDoorSpeaksTLSWhereItIsToldTo(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	cfg := g.notifierConfig()
+	cfg.GetAdmin().Tls = cfg.GetNotifier().GetHttp().GetTls()
+	p, _ := g.start(cfg, config.Parts{Notifier: true})
+	gw := g.gateway()
+	for _, c := range []struct {
+		address, path, token string
+		want                 int
+	}{
+		{p.admin, "/readyz", "", 200},
+		{p.http, "/v1/robots", "", 401},
+		{p.http, "/v1/robots", g.token, 403},
+		{p.http, "/v1/robots/team:pause", g.token, 405},
+		{gw.door, "/hooks/payments", "", 405},
+	} {
+		for scheme, want := range map[string]int{"https": c.want, "http": 400} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, scheme+"://"+c.address+c.path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.token != "" {
+				req.Header.Set("Authorization", "Bearer "+c.token)
+			}
+			resp, err := g.client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+			if err != nil || resp.StatusCode != want {
+				t.Errorf("%s: %d %s, want %d", req.URL, resp.StatusCode, body, want)
+			}
+			g.checkSecrets("an answer", string(body))
+		}
+	}
+}
+
+// TestWhatADoorIsMadeOfIsKeptWhileBelfryRuns has changes of the doors, and of the way to the notifier, refused.
+func TestWhatADoorIsMadeOfIsKeptWhileBelfryRuns(t *testing.T) {
+	parts := config.Parts{Gateway: true, Remote: true}
+	server, client := &configv1.ServerTls{CertFile: "a", KeyFile: "b"}, &configv1.ClientTls{CaFile: "c"}
+	for want, change := range map[string]func(*configv1.Config){
+		"admin.tls":                  func(c *configv1.Config) { c.Admin.Tls = server },
+		"gateway.tls":                func(c *configv1.Config) { c.Gateway.Tls = server },
+		"gateway.notifier.addresses": func(c *configv1.Config) { c.Gateway.Notifier.Addresses = []string{"a:1", "b:1"} },
+		"gateway.notifier.tls":       func(c *configv1.Config) { c.Gateway.Notifier.Tls = client },
+		"notifier.grpc.tls":          func(c *configv1.Config) { c.Notifier.Grpc.Tls = server },
+		"notifier.http.tls":          func(c *configv1.Config) { c.Notifier.Http.Tls = server },
+		"":                           func(c *configv1.Config) { c.Gateway.Notifier.Token = "another-token-of-it" },
+	} {
+		from := &configv1.Config{
+			Admin: &configv1.Admin{}, Gateway: &configv1.Gateway{Notifier: &configv1.NotifierClient{Addresses: []string{"a:1"}}},
+			Notifier: &configv1.Notifier{Grpc: &configv1.Listener{}, Http: &configv1.Listener{}},
+		}
+		to := proto.CloneOf(from)
+		change(to)
+		got := ""
+		for _, p := range changedForGood(from, to, parts) {
+			got += p.Path
+		}
+		if got != want {
+			t.Errorf("kept: %q, want %q", got, want)
+		}
+	}
 }
 
 // TestATokenIsRotatedWithoutARestart changes it on either side, first in the good order and then in the bad one.

@@ -168,7 +168,7 @@ func (r *reloader) note() string {
 var fixed = []string{
 	"admin.listen", "admin.tls",
 	"gateway.listen", "gateway.tls", "gateway.notifier.address", "gateway.notifier.addresses", "gateway.notifier.tls", "gateway.spool.dir", "gateway.spool.max_bytes", "gateway.spool.nats", "gateway.spool.name",
-	"notifier.grpc", "notifier.http", "notifier.store", "notifier.dedup_window", "notifier.max_age", "notifier.retention",
+	"notifier.grpc.listen", "notifier.grpc.tls", "notifier.http.listen", "notifier.http.tls", "notifier.store", "notifier.dedup_window", "notifier.max_age", "notifier.retention",
 }
 
 // changedForGood returns the settings that differ although they are fixed.

@@ -2127,11 +2127,12 @@ const file_belfry_config_v1_config_proto_rawDesc = "" +
 	"\x06routes\x18\x04 \x03(\v2\x17.belfry.config.v1.RouteB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10dR\x06routes:\xa2\x01\xbaH\x9e\x01\x1a\x9b\x01\n" +
 	"\x13hook.authentication\x12Ygive signature: {secret: ...}, or password: {secret: ...}, as the hook is set up in Gitee\x1a)has(this.signature) || has(this.password)B\x10\n" +
-	"\x0eauthentication\"R\n" +
+	"\x0eauthentication\"\xe3\x01\n" +
 	"\x06Secret\x12\"\n" +
 	"\x06secret\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xe8\aR\x06secret\x12$\n" +
-	"\bprevious\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\bprevious\"w\n" +
+	"\bprevious\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\bprevious:\x8e\x01\xbaH\x8a\x01\x1a\x87\x01\n" +
+	"\x0fsecret.previous\x12?previous is the secret itself: give the other one, or remove it\x1a3this.previous == '' || this.previous != this.secret\"w\n" +
 	"\x05Route\x12P\n" +
 	"\x06robots\x18\x01 \x03(\tB8\xbaH5\x92\x012\b\x01\x10d\x18\x01\"*r(\x18?2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x06robots\x12\x1c\n" +
 	"\x04when\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\x04when\"\xc9\b\n" +
