@@ -83,7 +83,7 @@ func TestThePairGoesOnWhileCertificatesAndAuthoritiesChange(t *testing.T) {
 	stranger := tlstest.NewAuthority(t, g.dir, "stranger")
 	stranger.Issue(t, g.in("client.pem"), g.in("client.key"))
 	stop()
-	nt, stop = g.notifier()
+	nt, _ = g.notifier()
 	<-time.After(1100 * time.Millisecond) // the files are looked at once a second
 	for range 3 {
 		if k := g.knock(gw); k.status != http.StatusAccepted {
