@@ -118,3 +118,27 @@ func TestGoodAccessIsTaken(t *testing.T) {
 		}
 	}
 }
+
+// TestTheManualsExampleOfAccessIsGood has what the README shows, letter by letter.
+func TestTheManualsExampleOfAccessIsGood(t *testing.T) {
+	t.Chdir(t.TempDir())
+	tlstest.NewAuthority(t, ".", "ca").Issue(t, "grpc.pem", "grpc.key")
+	t.Setenv("GATEWAY_TOKEN", token)
+	notifier := `
+  grpc: {listen: 0.0.0.0:9090, tls: {cert_file: grpc.pem, key_file: grpc.key}}
+  tokens:
+    - {name: gateway, secret: "${GATEWAY_TOKEN}", robots: ["*"], can: [NOTIFY]}
+    - {name: ci, sha256: 762f622a6e70c2457edfcdd863b83258c067343339614dd18632dbca6338353a,
+       robots: ["payments-*"], can: [NOTIFY, READ]}
+`
+	gateway := `
+  notifier: {address: "notifier.example:9090", token: "${GATEWAY_TOKEN}", tls: {ca_file: ca.pem}}
+`[1:]
+	cfg := parsed(t, notifier, gateway, "")
+	if got := len(cfg.GetNotifier().GetTokens()); got != 2 {
+		t.Errorf("%d tokens", got)
+	}
+	if _, err := config.Parse("b.yaml", []byte(settings("", gateway, "")), config.Parts{Gateway: true, Remote: true}); err != nil {
+		t.Error(err)
+	}
+}
