@@ -40,6 +40,7 @@ func (vs *violations) check(cfg *configv1.Config, parts Parts, draft bool) {
 	vs.checkPeople(nt)
 	vs.checkTimes(nt)
 	vs.checkAddresses(cfg)
+	vs.checkAccess(cfg, parts, draft)
 	if !draft {
 		vs.checkNATS(root.field("notifier").field("store").field("nats"), nt.GetStore().GetNats())
 		vs.checkNATS(root.field("gateway").field("spool").field("nats"), gw.GetSpool().GetNats())
@@ -132,8 +133,8 @@ func (vs *violations) checkAddresses(cfg *configv1.Config) {
 			}
 			all = append(all, l)
 			host, _, err := net.SplitHostPort(l.addr)
-			if err == nil && !loopback(host) && !nt.GetInsecureNoAuth() {
-				vs.add(l.at, "the notifier asks nobody who they are, so it listens on loopback addresses only; "+
+			if err == nil && !loopback(host) && !nt.GetInsecureNoAuth() && len(nt.GetTokens()) == 0 {
+				vs.add(l.at, "without notifier.tokens the notifier asks nobody who they are, so it listens on loopback addresses only; give tokens, or, "+
 					"to let whoever reaches it write into every group, set notifier.insecure_no_auth: true")
 			}
 		}

@@ -2,8 +2,6 @@ package config
 
 import (
 	"bytes"
-	"crypto/tls"
-	"crypto/x509"
 	"net/url"
 	"strings"
 
@@ -29,21 +27,8 @@ func (vs *violations) checkNATS(at path, n *configv1.NatsStore) {
 	}
 	files := n.GetTls()
 	at = at.field("tls")
-	if file := files.GetCaFile(); file != "" {
-		if pem, ok := vs.read(at.field("ca_file"), file); ok && !x509.NewCertPool().AppendCertsFromPEM(pem) {
-			vs.add(at.field("ca_file"), "file %s: holds no certificate in PEM", file)
-		}
-	}
-	if files.GetCertFile() == "" || files.GetKeyFile() == "" {
-		return
-	}
-	cert, certOK := vs.read(at.field("cert_file"), files.GetCertFile())
-	key, keyOK := vs.read(at.field("key_file"), files.GetKeyFile())
-	if certOK && keyOK {
-		if _, err := tls.X509KeyPair(cert, key); err != nil {
-			vs.add(at.field("cert_file"), "files %s and %s: are no certificate and its key in PEM", files.GetCertFile(), files.GetKeyFile())
-		}
-	}
+	vs.checkAuthority(at, "ca_file", files.GetCaFile())
+	vs.checkPair(at, files)
 }
 
 // read reads the file that is named at at.

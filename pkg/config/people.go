@@ -108,7 +108,7 @@ func Warnings(cfg *configv1.Config) []Problem {
 			})
 		}
 	}
-	return problems
+	return append(problems, accessWarnings(cfg)...)
 }
 
 func counted(n int) string {

@@ -24,7 +24,7 @@ func reword(v *protovalidate.Violation) {
 // place.
 func toldBetter(v *protovalidate.Violation) bool {
 	switch v.Proto.GetRuleId() {
-	case "hooks.unique", "robots.unique", "allowances.unique", "people.unique", "templates.unique":
+	case "hooks.unique", "robots.unique", "allowances.unique", "people.unique", "templates.unique", "tokens.unique":
 		return true
 	}
 	return false

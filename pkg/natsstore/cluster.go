@@ -56,6 +56,8 @@ type ClusterTLS struct {
 	CAFile string
 	// CertFile and KeyFile are this client's; both or neither are given.
 	CertFile, KeyFile string
+	// ServerName is what the servers' certificates must have; empty means the host that is called.
+	ServerName string
 }
 
 // Connect opens the store on a cluster, which others may share. It waits for servers that can't be reached
@@ -169,7 +171,7 @@ func (o *ClusterOptions) identity() []nats.Option {
 		options = append(options, nats.UserCredentials(o.CredentialsFile))
 	}
 	if o.TLS != (ClusterTLS{}) {
-		options = append(options, nats.Secure(&tls.Config{MinVersion: tls.VersionTLS12}))
+		options = append(options, nats.Secure(&tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.TLS.ServerName}))
 	}
 	if o.TLS.CAFile != "" {
 		options = append(options, nats.RootCAs(o.TLS.CAFile))

@@ -30,7 +30,7 @@ func TestConnectSaysWhatIsWrong(t *testing.T) {
 		// First, since the probe's stream isn't there yet.
 		{"too many replicas", ClusterOptions{URL: plain.URL(), User: "belfry", Password: "right", Replicas: 3}, "set replicas to 1"},
 		{"user and password", ClusterOptions{URL: plain.URL(), User: "belfry", Password: "right"}, ""},
-		{"certificates", ClusterOptions{URL: secure.URL(), TLS: ClusterTLS{certs.CAFile, certs.ClientCert, certs.ClientKey}}, ""},
+		{"certificates", ClusterOptions{URL: secure.URL(), TLS: ClusterTLS{CAFile: certs.CAFile, CertFile: certs.ClientCert, KeyFile: certs.ClientKey}}, ""},
 		{"wrong password", ClusterOptions{URL: plain.URL(), User: "belfry", Password: hunter}, "refuse the credentials"},
 		{"wrong token", ClusterOptions{URL: token.URL(), Token: hunter}, "refuse the credentials"},
 		{"no credentials", ClusterOptions{URL: plain.URL()}, "refuse the credentials"},
@@ -38,6 +38,7 @@ func TestConnectSaysWhatIsWrong(t *testing.T) {
 		{"missing credentials file", ClusterOptions{URL: plain.URL(), CredentialsFile: garbage + "x"}, "credentials_file: open " + garbage + "x"},
 		{"no JetStream", ClusterOptions{URL: token.URL(), Token: "right"}, "JetStream is off"},
 		{"unknown authority", ClusterOptions{URL: secure.URL(), TLS: ClusterTLS{CertFile: certs.ClientCert, KeyFile: certs.ClientKey}}, "tls.ca_file"},
+		{"a name that is not the certificate's", ClusterOptions{URL: secure.URL(), TLS: ClusterTLS{CAFile: certs.CAFile, CertFile: certs.ClientCert, KeyFile: certs.ClientKey, ServerName: "other.test"}}, "the names in the certificate"},
 		{"no client certificate", ClusterOptions{URL: secure.URL(), TLS: ClusterTLS{CAFile: certs.CAFile}}, "tls.cert_file"},
 		{"no TLS there", ClusterOptions{URL: plain.URL(), User: "belfry", Password: "right", TLS: ClusterTLS{CAFile: certs.CAFile}}, "doesn't speak it"},
 		{"garbage for an authority", ClusterOptions{URL: secure.URL(), TLS: ClusterTLS{CAFile: garbage}}, "tls.ca_file: "},

@@ -28,7 +28,7 @@ func (p *process) addCheck(name string, err func(ctx context.Context) error) {
 
 // startAdmin serves what operators and their machines look at.
 func (p *process) startAdmin(cfg *configv1.Admin) error {
-	ln, err := lifecycle.Listen("admin.listen", cfg.GetListen())
+	ln, err := listen("admin", cfg.GetListen(), cfg.GetTls(), p.log)
 	if err != nil {
 		return err
 	}

@@ -47,18 +47,33 @@ func warnOfOddities(w io.Writer, src *config.Source, cfg *configv1.Config) {
 func warnOfSharedSecrets(w io.Writer, hooks []*configv1.Hook) {
 	names := make(map[string][]string)
 	for _, h := range hooks {
-		secret := h.GetSignature().GetSecret() + h.GetPassword().GetSecret() // a hook has one of them
-		names[secret] = append(names[secret], h.GetName())
+		for _, secret := range secretsOf(h) {
+			names[secret] = append(names[secret], h.GetName())
+		}
 	}
 	var ws warnings
 	for _, h := range hooks {
-		secret := h.GetSignature().GetSecret() + h.GetPassword().GetSecret()
-		if same := names[secret]; len(same) > 1 {
-			delete(names, secret)
-			ws.add("warning: hooks %s have the same secret, so that whoever knows it can write in the name of each: give each its own", listed(same))
+		for _, secret := range secretsOf(h) {
+			if same := names[secret]; len(same) > 1 {
+				delete(names, secret)
+				ws.add("warning: hooks %s have the same secret, so that whoever knows it can write in the name of each: give each its own", listed(same))
+			}
 		}
 	}
 	ws.write(w)
+}
+
+// secretsOf returns the hook's secret and, while that is changed, the one before it.
+func secretsOf(h *configv1.Hook) []string {
+	s := h.GetSignature()
+	if s == nil {
+		s = h.GetPassword()
+	}
+	secrets := []string{s.GetSecret()}
+	if s.GetPrevious() != "" {
+		secrets = append(secrets, s.GetPrevious())
+	}
+	return secrets
 }
 
 // routed is what samples of events come to.

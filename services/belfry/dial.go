@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
@@ -14,6 +15,7 @@ import (
 
 	configv1 "gitee.com/belfry/belfry/gen/belfry/config/v1"
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
+	"gitee.com/belfry/belfry/pkg/tlsfile"
 )
 
 // calling is how replicas of the notifier are called: each in its turn, none that says of itself that it
@@ -33,11 +35,20 @@ var calling = fmt.Sprintf(`{
 
 // dialNotifier returns a connection to the notifiers of other processes. It is made when it is first used,
 // and again when it is lost, soon after the notifier is back. A replica that is silent for 15 seconds while
-// it is called is given up until it speaks again.
-func dialNotifier(cfg *configv1.NotifierClient) (*grpc.ClientConn, error) {
+// it is called is given up until it speaks again. Each call shows token.
+func dialNotifier(cfg *configv1.NotifierClient, token *bearer, log *zap.Logger) (*grpc.ClientConn, error) {
 	target := cfg.GetAddress()
+	creds := insecure.NewCredentials()
+	if t := cfg.GetTls(); t != nil {
+		files, err := tlsfile.Open(tlsfile.Files{Cert: t.GetCertFile(), Key: t.GetKeyFile(), CA: t.GetCaFile()}, log.Named("gateway.notifier.tls"))
+		if err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+		creds = files.ClientCredentials(t.GetServerName())
+	}
 	opts := []grpc.DialOption{
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithTransportCredentials(creds),
+		grpc.WithPerRPCCredentials(token),
 		grpc.WithNoProxy(), // it is a neighbour, whatever HTTPS_PROXY says
 		grpc.WithDefaultServiceConfig(calling),
 		grpc.WithDisableServiceConfig(), // nobody else says how, by way of DNS
@@ -51,7 +62,8 @@ func dialNotifier(cfg *configv1.NotifierClient) (*grpc.ClientConn, error) {
 		list := manual.NewBuilderWithScheme("replicas")
 		var state resolver.State
 		for _, a := range cfg.GetAddresses() {
-			state.Endpoints = append(state.Endpoints, resolver.Endpoint{Addresses: []resolver.Address{{Addr: a}}})
+			// The server's name is what its certificate is compared with; by itself it would be the list's.
+			state.Endpoints = append(state.Endpoints, resolver.Endpoint{Addresses: []resolver.Address{{Addr: a, ServerName: a}}})
 		}
 		list.InitialState(state)
 		target, opts = list.Scheme()+":///notifiers", append(opts, grpc.WithResolvers(list))

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
@@ -62,7 +63,7 @@ func TestCallsGoToReplicasThatServe(t *testing.T) {
 	defer cancel()
 	const somewhere = "127.0.0.1:0"
 	one, two, three := newReplica(t, somewhere), newReplica(t, somewhere), newReplica(t, somewhere)
-	conn, err := dialNotifier(&configv1.NotifierClient{Addresses: []string{one.address, two.address, three.address}})
+	conn, err := dialNotifier(&configv1.NotifierClient{Addresses: []string{one.address, two.address, three.address}}, newBearer(""), zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +122,7 @@ func TestADeadNotifierIsCalledAgainSoonAfterItIsBack(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	first := newReplica(t, "127.0.0.1:0")
-	conn, err := dialNotifier(&configv1.NotifierClient{Address: first.address})
+	conn, err := dialNotifier(&configv1.NotifierClient{Address: first.address}, newBearer(""), zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}

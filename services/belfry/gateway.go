@@ -12,14 +12,16 @@ import (
 )
 
 func (p *process) startGateway(ctx context.Context, cfg *configv1.Gateway) error {
-	ln, err := lifecycle.Listen("gateway.listen", cfg.GetListen())
+	ln, err := listen("gateway", cfg.GetListen(), cfg.GetTls(), p.log)
 	if err != nil {
 		return err
 	}
 	p.door = ln.Addr().String()
 	conn := p.notifier
 	if conn == nil {
-		conn, err = dialNotifier(cfg.GetNotifier())
+		token := newBearer(cfg.GetNotifier().GetToken())
+		p.prepares = append(p.prepares, token.prepare)
+		conn, err = dialNotifier(cfg.GetNotifier(), token, p.log)
 		if err != nil {
 			return errors.Join(fmt.Errorf("gateway.notifier: %w", err), ln.Close())
 		}

@@ -21,6 +21,7 @@ var importRules = []struct {
 	{"pkg/fault", "gen/", "errors are below everything"},
 	{"pkg/lifecycle", "", "it runs whatever it is given"},
 	{"pkg/natsstore", "", "it opens a store and knows nothing of what is stored"},
+	{"pkg/tlsfile", "pkg/tlsfile", "it reads certificates and knows nothing of whose they are"},
 	{"pkg/config", "gen/belfry/config/ pkg/dingtalk", "it reads a file"},
 	{"services/gateway", "gen/ pkg/ services/gateway", "it meets the notifier only through gen"},
 	{"services/notifier/delivery", "gen/ pkg/dingtalk", "it declares what it needs and imports none of the implementations"},

@@ -3,13 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"time"
-
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/test/bufconn"
 
 	configv1 "gitee.com/belfry/belfry/gen/belfry/config/v1"
 	"gitee.com/belfry/belfry/pkg/dingtalk"
@@ -24,7 +19,7 @@ func (p *process) startNotifier(ctx context.Context, cfg *configv1.Notifier) err
 	if err != nil {
 		return err
 	}
-	httpLn, err := lifecycle.Listen("notifier.http.listen", cfg.GetHttp().GetListen())
+	httpLn, err := listen("notifier.http", cfg.GetHttp().GetListen(), cfg.GetHttp().GetTls(), p.log)
 	if err != nil {
 		return errors.Join(err, grpcLn.Close())
 	}
@@ -47,18 +42,11 @@ func (p *process) startNotifier(ctx context.Context, cfg *configv1.Notifier) err
 	p.addCheck("notifier", svc.Ready)
 	p.Go("delivery", svc.Run)
 
-	srv, health := notifier.NewGRPCServer(svc)
-	p.health, p.endWatches, p.endWaits = health, svc.EndWatches, svc.EndWaits
-	inside := bufconn.Listen(1 << 20)
-	p.Go("gRPC door", lifecycle.ServeGRPC(srv, grpcLn, inside))
-	p.notifier, err = grpc.NewClient("passthrough:///notifier",
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return inside.DialContext(ctx) }),
-		grpc.WithTransportCredentials(insecure.NewCredentials()))
+	behind, err := p.openDoors(svc, cfg, grpcLn)
 	if err != nil {
 		return errors.Join(err, httpLn.Close())
 	}
-	p.Defer("notifier's own connection", func(context.Context) error { return p.notifier.Close() })
-	handler, err := notifier.NewHTTPHandler(ctx, p.notifier)
+	handler, err := notifier.NewHTTPHandler(ctx, behind)
 	if err != nil {
 		return errors.Join(err, httpLn.Close())
 	}

@@ -173,16 +173,16 @@ func (r *reloader) note() string {
 // fixed are the settings that a running process keeps: where it listens, where it stores, whom it calls, and
 // the times that the store and what is already in it were opened with.
 var fixed = []string{
-	"admin.listen",
-	"gateway.listen", "gateway.notifier", "gateway.spool.dir", "gateway.spool.max_bytes", "gateway.spool.nats", "gateway.spool.name",
-	"notifier.grpc.listen", "notifier.http.listen", "notifier.store", "notifier.dedup_window", "notifier.max_age", "notifier.retention",
+	"admin.listen", "admin.tls",
+	"gateway.listen", "gateway.tls", "gateway.notifier.address", "gateway.notifier.addresses", "gateway.notifier.tls", "gateway.spool.dir", "gateway.spool.max_bytes", "gateway.spool.nats", "gateway.spool.name",
+	"notifier.grpc.listen", "notifier.grpc.tls", "notifier.http.listen", "notifier.http.tls", "notifier.store", "notifier.dedup_window", "notifier.max_age", "notifier.retention",
 }
 
 // changedForGood returns the settings that differ although they are fixed.
 func changedForGood(from, to *configv1.Config, parts config.Parts) []config.Problem {
 	var problems []config.Problem
 	for _, path := range fixed {
-		if path == "gateway.notifier" && parts.Notifier {
+		if strings.HasPrefix(path, "gateway.notifier.") && parts.Notifier {
 			continue // it has its own
 		}
 		if !lookup(from, path).Equal(lookup(to, path)) {
@@ -193,12 +193,13 @@ func changedForGood(from, to *configv1.Config, parts config.Parts) []config.Prob
 	return problems
 }
 
-// lookup returns the value at path, of fields that are no lists; that of an absent one is its default.
+// lookup returns the value at path, of which only the last part may be a list; that of an absent one is its
+// default.
 func lookup(cfg *configv1.Config, path string) protoreflect.Value {
 	m, v := cfg.ProtoReflect(), protoreflect.Value{}
 	for name := range strings.SplitSeq(path, ".") {
 		fd := m.Descriptor().Fields().ByName(protoreflect.Name(name))
-		if v = m.Get(fd); fd.Message() != nil {
+		if v = m.Get(fd); fd.Message() != nil && !fd.IsList() {
 			m = v.Message()
 		}
 	}

@@ -310,7 +310,7 @@ func TestWhatNeedsARestartIsRefusedByName(t *testing.T) {
 		"the spool's folder": {run, "dir: data/gateway", "dir: data/other", "gateway.spool.dir"},
 		"the spool's size":   {run, "# max_bytes: 4294967296", "max_bytes: 4294967296", "gateway.spool.max_bytes"},
 		"a spool elsewhere":  {run, "dir: data/gateway", "{name: east, nats: {url: 'nats://a'}}", "gateway.spool.dir gateway.spool.max_bytes gateway.spool.nats gateway.spool.name"},
-		"the notifier":       {alone, "notifier: {address: 127.0.0.1:9090}", "notifier: {address: 127.0.0.1:9999}", "gateway.notifier"},
+		"the notifier":       {alone, "notifier: {address: 127.0.0.1:9090}", "notifier: {address: 127.0.0.1:9999}", "gateway.notifier.address"},
 		"gRPC":               {run, "grpc: {listen: 127.0.0.1:9090}", "grpc: {listen: 127.0.0.1:9999}", "notifier.grpc.listen"},
 		"HTTP":               {run, "http: {listen: 127.0.0.1:9091}", "http: {listen: 127.0.0.1:9999}", "notifier.http.listen"},
 		"the store":          {run, "dir: data/notifier", "dir: data/other", "notifier.store"},

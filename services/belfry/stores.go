@@ -77,7 +77,7 @@ func connect(ctx context.Context, name string, n *configv1.NatsStore, log *zap.L
 	return natsstore.Connect(ctx, natsstore.ClusterOptions{
 		URL: n.GetUrl(), Name: name, Replicas: int(n.GetReplicas()), MinPayload: leastPayload,
 		User: n.GetUser(), Password: n.GetPassword(), Token: n.GetToken(), CredentialsFile: n.GetCredentialsFile(),
-		TLS: natsstore.ClusterTLS{CAFile: tls.GetCaFile(), CertFile: tls.GetCertFile(), KeyFile: tls.GetKeyFile()},
+		TLS: natsstore.ClusterTLS{CAFile: tls.GetCaFile(), CertFile: tls.GetCertFile(), KeyFile: tls.GetKeyFile(), ServerName: tls.GetServerName()},
 		Log: log.Named(name),
 	})
 }

@@ -97,11 +97,17 @@ func (g *Gateway) accept(ctx context.Context, requestID string, robots []string,
 			}
 			// At once, so that what arrives from now on does not overtake this one.
 			g.lanes.divert(t)
-			if r.verdict == noRobot {
+			switch r.verdict {
+			case denied:
+				g.log.Error("notify.denied: the notifier does not let this gateway tell the robot; its events wait in the spool "+
+					"until gateway.notifier.token here, or notifier.tokens there, are mended",
+					zap.String("hook", event.GetHook()), zap.String("robot", robot), zap.String("event_id", event.GetId()),
+					zap.String("reason", r.reason), zap.String("error", r.message))
+			case noRobot:
 				g.log.Error("notify.robot_missing: the notifier's configuration lacks a robot that a route names; "+
 					"its events wait in the spool until it is added there",
 					zap.String("hook", event.GetHook()), zap.String("robot", robot), zap.String("event_id", event.GetId()))
-			} else {
+			default:
 				g.log.Warn("notify.spooling: the notifier does not take events now",
 					zap.String("hook", event.GetHook()), zap.String("robot", robot), zap.String("reason", r.reason),
 					zap.String("error", r.message))

@@ -109,7 +109,8 @@ func (g *Gateway) handle(w http.ResponseWriter, r *http.Request, rec *record) an
 	if r.ContentLength > maxBody {
 		return tooLarge()
 	}
-	if h.secret.Verify(r.Header, time.Now()) != nil {
+	secret, ok := h.secretFor(r.Header, time.Now())
+	if !ok {
 		return notAuthentic("not_authentic")
 	}
 
@@ -137,7 +138,7 @@ func (g *Gateway) handle(w http.ResponseWriter, r *http.Request, rec *record) an
 	// Whether the caller hangs up does not matter from here on: Gitee does not send the event again.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), acceptBudget)
 	defer cancel()
-	event, a, ok := g.parse(h, r.Header, body, rec)
+	event, a, ok := g.parse(h, secret, r.Header, body, rec)
 	if !ok {
 		return a
 	}
@@ -169,14 +170,14 @@ func notAccepted(err error) answer {
 		"neither the notifier nor the gateway's spool could take the event; send it again")
 }
 
-// parse makes an event of a webhook; where ok is false, a says why there is none.
-func (g *Gateway) parse(h *hook, header http.Header, body []byte, rec *record) (event *eventv1.Event, a answer, ok bool) {
+// parse makes an event of a webhook under the hook's secret; where ok is false, a says why there is none.
+func (g *Gateway) parse(h *hook, secret gitee.Secret, header http.Header, body []byte, rec *record) (event *eventv1.Event, a answer, ok bool) {
 	now := time.Now()
-	event, err := gitee.Parse(h.secret, h.name, header, body, now)
+	event, err := gitee.Parse(secret, h.name, header, body, now)
 	if errors.Is(err, gitee.ErrNotAuthentic) {
 		return nil, notAuthentic("not_authentic"), false
 	}
-	if h.secret.Signs() && !g.replays.admit(signatureKey(h.name, gitee.SignatureID(header)), contentOf(header, body), now) {
+	if secret.Signs() && !g.replays.admit(signatureKey(h.name, gitee.SignatureID(header)), contentOf(header, body), now) {
 		g.log.Warn("webhook.replayed: a signature came a second time with another body; somebody may have listened",
 			zap.String("request_id", rec.requestID), zap.String("hook", h.name))
 		return nil, notAuthentic("replayed"), false

@@ -99,7 +99,11 @@ func (g *Gateway) serveLane(ctx context.Context, l *lane) {
 			pause = min(max(2*pause, pauseFirst), pauseMost)
 			if reason := describe(obstacle, err); reason != told {
 				told = reason
-				log.Warn("spool.waiting: events can't be forwarded; trying again until they can",
+				level := zap.WarnLevel
+				if obstacle != nil && obstacle.verdict == denied {
+					level = zap.ErrorLevel // it does not pass by itself
+				}
+				log.Log(level, "spool.waiting: events can't be forwarded; trying again until they can",
 					zap.String("error", reason))
 			}
 			g.rest(ctx, l, pause, obstacle != nil && obstacle.unreachable)
@@ -211,7 +215,7 @@ func (g *Gateway) forwardOne(ctx context.Context, log *zap.Logger, item natsstor
 		g.metrics.forwarded.WithLabelValues("told").Inc()
 		return nil, nil
 	}
-	if r.verdict == notNow || r.verdict == noRobot && time.Since(item.Time) < g.setup.Load().missingFor {
+	if r.verdict == notNow || r.verdict == denied || r.verdict == noRobot && time.Since(item.Time) < g.setup.Load().missingFor {
 		return r, nil
 	}
 	req.KeepRefused = true

@@ -3,7 +3,9 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
+	"time"
 
 	configv1 "gitee.com/belfry/belfry/gen/belfry/config/v1"
 	"gitee.com/belfry/belfry/pkg/gitee"
@@ -12,9 +14,10 @@ import (
 
 // hook is a hook of the configuration, ready for use. It does not change.
 type hook struct {
-	name   string
-	secret gitee.Secret
-	routes []route
+	name string
+	// secrets are one, or two while the one gives way to the other; both are of the same kind.
+	secrets []gitee.Secret
+	routes  []route
 	// robots are those of all routes, in the order of the configuration, each once.
 	robots []string
 }
@@ -51,11 +54,11 @@ func hookOf(c *configv1.Hook) (*hook, error) {
 	}
 	switch auth := c.GetAuthentication().(type) {
 	case *configv1.Hook_Signature:
-		h.secret = gitee.Signature(auth.Signature.GetSecret())
+		h.secrets = secretsOf(auth.Signature, gitee.Signature)
 	case *configv1.Hook_Password:
-		h.secret = gitee.Password(auth.Password.GetSecret())
+		h.secrets = secretsOf(auth.Password, gitee.Password)
 	}
-	if h.secret.IsZero() {
+	if len(h.secrets) == 0 || h.secrets[0].IsZero() {
 		return nil, errors.New("neither signature nor password has a secret; copy it from Gitee's form into one of them")
 	}
 	var cost uint64
@@ -81,6 +84,25 @@ func hookOf(c *configv1.Hook) (*hook, error) {
 		return nil, errors.New("no route names a robot; its events would go nowhere")
 	}
 	return h, nil
+}
+
+func secretsOf(s *configv1.Secret, kind func(string) gitee.Secret) []gitee.Secret {
+	secrets := []gitee.Secret{kind(s.GetSecret())}
+	if s.GetPrevious() != "" {
+		secrets = append(secrets, kind(s.GetPrevious()))
+	}
+	return secrets
+}
+
+// secretFor returns the one of the hook's secrets under which a delivery with this header is authentic; false
+// where it is none of them. All are tried, whichever fits.
+func (h *hook) secretFor(header http.Header, now time.Time) (secret gitee.Secret, ok bool) {
+	for _, s := range h.secrets {
+		if s.Verify(header, now) == nil && !ok {
+			secret, ok = s, true
+		}
+	}
+	return secret, ok
 }
 
 // ruleOf compiles the route's rule; nil where it has none.

@@ -63,7 +63,7 @@ func (g *Gateway) notifyCall(ctx context.Context, event *eventv1.Event, robots [
 			return
 		}
 		r := refusalOf(err)
-		if r.verdict == notNow {
+		if r.verdict == notNow || r.verdict == denied && r.robot == "" {
 			for _, robot := range robots {
 				n.refused[robot] = r
 			}

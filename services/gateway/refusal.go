@@ -23,6 +23,9 @@ const (
 	noRobot
 	// never: the notifier will say the same again.
 	never
+	// denied: the notifier does not let the gateway in, or not to the robot that it names. An operator can mend
+	// the token, so the event waits in the spool for that.
+	denied
 )
 
 // refusal is an error of the notifier, understood.
@@ -40,7 +43,7 @@ type refusal struct {
 // refusalOf understands an error of a call to the notifier. Permanent are only INVALID_ARGUMENT and
 // FAILED_PRECONDITION, with which the notifier refuses the event as such. All others are taken for
 // something that passes or can be mended, also those that would not by themselves, such as UNAUTHENTICATED
-// for a wrong token: an event is rather kept too long than lost.
+// for a wrong token, of which the log speaks louder: an event is rather kept too long than lost.
 func refusalOf(err error) *refusal {
 	st, _ := status.FromError(err)
 	r := &refusal{
@@ -54,6 +57,12 @@ func refusalOf(err error) *refusal {
 	case codes.NotFound:
 		r.verdict = noRobot
 		r.reason = notifierv1.ErrorReason_ERROR_REASON_ROBOT_NOT_FOUND.String()
+	case codes.Unauthenticated:
+		r.verdict = denied
+		r.reason = notifierv1.ErrorReason_ERROR_REASON_UNAUTHENTICATED.String()
+	case codes.PermissionDenied:
+		r.verdict = denied
+		r.reason = notifierv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED.String()
 	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled:
 		r.unreachable = true
 		r.reason = notifierv1.ErrorReason_ERROR_REASON_NOT_ACCEPTED.String()

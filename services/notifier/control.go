@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
+	"gitee.com/belfry/belfry/services/notifier/access"
 	"gitee.com/belfry/belfry/services/notifier/delivery"
 )
 
@@ -60,7 +61,7 @@ func (s *Service) control(ctx context.Context, name string, change func(*deliver
 		s.log.Error("journal refused what an operator wants", zap.String("robot", name), zap.Error(err))
 		return nil, journalFault(err)
 	}
-	s.log.Info("robot.controlled", zap.String("robot", name), zap.Bool("paused", !c.PausedSince.IsZero()), zap.String("note", c.Note))
+	s.log.Info("robot.controlled", zap.String("robot", name), zap.String("caller", access.From(ctx).Name()), zap.Bool("paused", !c.PausedSince.IsZero()), zap.String("note", c.Note))
 	rctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	st, _ := s.dispatcher.Status(name)

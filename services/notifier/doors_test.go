@@ -164,7 +164,7 @@ func callGRPC(t testing.TB, s *stack, method string, request []byte) answer {
 	if m.IsStreamingServer() {
 		return streamGRPC(t, s, m, in)
 	}
-	err := s.conn.Invoke(t.Context(), fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name()), in, out)
+	err := s.conn.Invoke(s.showing(t.Context()), fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name()), in, out)
 	checkSecrets(t, "an answer over gRPC", fmt.Sprint(status.Convert(err).Proto(), out))
 	return answerOf(t, out, err)
 }
@@ -213,6 +213,9 @@ func callHTTP(t testing.TB, s *stack, method string, request []byte) answer {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	if s.token != "" {
+		r.Header.Set("Authorization", "Bearer "+s.token)
 	}
 	if m.IsStreamingServer() {
 		return streamHTTP(t, s, m, r)

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
 
@@ -111,6 +112,8 @@ type stack struct {
 	metrics *prometheus.Registry
 	// lines is how many answers of a stream a door reads.
 	lines int
+	// token is what the doors' calls show; empty for none.
+	token string
 	// stop ends all of it but the simulator; it may be called twice.
 	stop func()
 }
@@ -190,6 +193,14 @@ func start(t testing.TB, p plan) *stack {
 	return s
 }
 
+// showing returns a ctx for calls that show s.token.
+func (s *stack) showing(ctx context.Context) context.Context {
+	if s.token == "" {
+		return ctx
+	}
+	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+s.token)
+}
+
 // checkLogs fails t where a log line shows what must stay secret.
 func (s *stack) checkLogs(t testing.TB) {
 	t.Helper()
@@ -213,6 +224,9 @@ func checkSecrets(t testing.TB, what, text string) {
 		if r.GetSecret() != "" {
 			words = append(words, r.GetSecret())
 		}
+	}
+	for _, c := range callers {
+		words = append(words, callerToken(c.GetName()), "previous-"+callerToken(c.GetName()))
 	}
 	for _, w := range words {
 		if strings.Contains(text, w) {

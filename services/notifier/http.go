@@ -30,9 +30,10 @@ import (
 )
 
 // NewHTTPHandler returns the API as HTTP/JSON over conn, a connection to the gRPC server that stays the
-// caller's; ctx is for setting up alone. Errors are google.rpc.Status as JSON, the same as over gRPC. JSON
+// caller's; ctx is for setting up alone. The server must be one that asks for tokens, NewGRPCServer's: it gets
+// the caller's header Authorization and decides. Errors are google.rpc.Status as JSON, the same as over gRPC. JSON
 // fields and query parameters that the API does not know are errors: a typo must not be lost. Requests
-// that a browser sends for a page from elsewhere are refused, since this door asks nobody who they are.
+// that a browser sends for a page from elsewhere are refused, since without tokens nobody is asked who they are.
 func NewHTTPHandler(ctx context.Context, conn *grpc.ClientConn) (http.Handler, error) {
 	rules, err := newQueryRules()
 	if err != nil {
@@ -112,7 +113,21 @@ func writeError(ctx context.Context, mux *runtime.ServeMux, _ runtime.Marshaler,
 	if fault.Reason(err) == notifierv1.ErrorReason_ERROR_REASON_UNSPECIFIED {
 		err = layerFault(r.Method, status.Convert(err))
 	}
-	runtime.DefaultHTTPErrorHandler(ctx, mux, &runtime.JSONPb{}, w, r, err)
+	runtime.DefaultHTTPErrorHandler(ctx, mux, &runtime.JSONPb{}, challenging{w}, r, err)
+}
+
+// challenge is what RFC 6750 wants beside a 401. It is the same whether a token was missing or wrong.
+const challenge = `Bearer realm="belfry"`
+
+// challenging puts the challenge where grpc-gateway puts the error's message.
+type challenging struct{ http.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (c challenging) WriteHeader(code int) {
+	if code == http.StatusUnauthorized {
+		c.Header().Set("WWW-Authenticate", challenge)
+	}
+	c.ResponseWriter.WriteHeader(code)
 }
 
 // layerFault words an error that has not come from the service.

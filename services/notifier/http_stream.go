@@ -40,6 +40,9 @@ func (s *stream) extend() { _ = s.rc.SetWriteDeadline(time.Now().Add(stallLimit)
 // WriteHeader implements http.ResponseWriter.
 func (s *stream) WriteHeader(code int) {
 	s.refused = code != http.StatusOK
+	if code == http.StatusUnauthorized {
+		s.Header().Set("WWW-Authenticate", challenge)
+	}
 	s.ResponseWriter.WriteHeader(code)
 }
 

@@ -27,6 +27,7 @@ type metrics struct {
 	notifications *prometheus.CounterVec
 	attempts      *prometheus.CounterVec
 	items         prometheus.Histogram
+	refusedCalls  *prometheus.CounterVec
 
 	mu       sync.Mutex
 	backlogs map[string]backlog
@@ -77,6 +78,10 @@ func newMetrics(s *Service) *metrics {
 			Help:    "How many notifications a delivered message carried.",
 			Buckets: []float64{1, 2, 5, 10, 20, 50, 100, 200},
 		}),
+		refusedCalls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "belfry_notifier_refused_calls_total",
+			Help: "Calls that the caller may not make, by why: unauthenticated (no token that is known) or denied.",
+		}, []string{"why"}),
 		backlogs: make(map[string]backlog),
 	}
 }
@@ -126,6 +131,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.notifications.Describe(ch)
 	m.attempts.Describe(ch)
 	m.items.Describe(ch)
+	m.refusedCalls.Describe(ch)
 	for _, d := range []*prometheus.Desc{
 		robotStateDesc, robotMembersDesc, robotBudgetDesc, robotBacklogDesc, robotOldestDesc,
 		removedDesc, watchersDesc, allowanceUsedDesc, allowanceLeftDesc,
@@ -139,6 +145,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.notifications.Collect(ch)
 	m.attempts.Collect(ch)
 	m.items.Collect(ch)
+	m.refusedCalls.Collect(ch)
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}

@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +17,7 @@ import (
 
 	configv1 "gitee.com/belfry/belfry/gen/belfry/config/v1"
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
+	"gitee.com/belfry/belfry/services/notifier/access"
 	"gitee.com/belfry/belfry/services/notifier/delivery"
 	"gitee.com/belfry/belfry/services/notifier/journal"
 )
@@ -68,6 +70,10 @@ type Service struct {
 	log        *zap.Logger
 	metrics    *metrics
 	watchers   watchers
+	// tokens are those of the configuration in force.
+	tokens atomic.Pointer[access.Tokens]
+	// strangerNoted is when the log told the last time of a call without a token that is known.
+	strangerNoted atomic.Int64
 	// waits ends when nobody is to wait for outcomes any more, watches when nobody is to watch.
 	waits, watches       context.Context
 	endWaits, endWatches context.CancelFunc
@@ -79,7 +85,12 @@ func New(opts Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	tokens, err := access.New(opts.Config)
+	if err != nil {
+		return nil, err
+	}
 	s := &Service{journal: opts.Journal, log: opts.Log}
+	s.tokens.Store(tokens)
 	s.waits, s.endWaits = context.WithCancel(context.Background())
 	s.watches, s.endWatches = context.WithCancel(context.Background())
 	s.metrics = newMetrics(s)

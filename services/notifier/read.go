@@ -13,14 +13,15 @@ import (
 
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
 	"gitee.com/belfry/belfry/pkg/fault"
+	"gitee.com/belfry/belfry/services/notifier/access"
 	"gitee.com/belfry/belfry/services/notifier/delivery"
 	"gitee.com/belfry/belfry/services/notifier/journal"
 )
 
 const (
 	defaultPageSize = 50
-	// scanLimit is how many deliveries one ListDeliveries looks at in search of a state, scanStep of them at
-	// a time; a page may then hold few or none and still have a next one.
+	// scanLimit is how many deliveries one ListDeliveries looks at in search of a state, or of those of the
+	// caller's robots, scanStep of them at a time; a page may then hold few or none and still have a next one.
 	scanLimit = 2000
 	scanStep  = 200
 	// readTimeout bounds how long a question to the journal may take.
@@ -133,9 +134,10 @@ func (s *Service) ListDeliveries(ctx context.Context, req *notifierv1.ListDelive
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	resp := &notifierv1.ListDeliveriesResponse{}
+	caller := access.From(ctx)
 	for scanned := 0; ; {
 		want := size - len(resp.GetDeliveries())
-		if req.GetState() != "" {
+		if req.GetState() != "" || robot == "" && !caller.All() {
 			want = max(want, scanStep)
 		}
 		ns, next, err := s.journal.List(ctx, robot, at.Before, want)
@@ -148,7 +150,7 @@ func (s *Service) ListDeliveries(ctx context.Context, req *notifierv1.ListDelive
 		}
 		at.Before = next
 		for i, d := range ds {
-			if req.GetState() != "" && d.GetState() != req.GetState() {
+			if req.GetState() != "" && d.GetState() != req.GetState() || !caller.Has(ns[i].Robot) {
 				continue
 			}
 			if resp.Deliveries = append(resp.Deliveries, d); len(resp.GetDeliveries()) == size && i < len(ds)-1 {

@@ -6,10 +6,11 @@ import (
 	"go.uber.org/zap"
 
 	configv1 "gitee.com/belfry/belfry/gen/belfry/config/v1"
+	"gitee.com/belfry/belfry/services/notifier/access"
 	"gitee.com/belfry/belfry/services/notifier/delivery"
 )
 
-// Prepare makes ready what a new configuration says of robots, people and allowances: cfg is one that package
+// Prepare makes ready what a new configuration says of robots, people, allowances and tokens: cfg is one that package
 // config has checked and completed, and everything else in it stays as New had it. Nothing changes before
 // commit is called, which can't fail; it is called once, or never. The error is what is wrong with cfg.
 //
@@ -26,7 +27,12 @@ func (s *Service) Prepare(cfg *configv1.Notifier) (commit func(), err error) {
 	if err := delivery.Check(robots, allowances); err != nil {
 		return nil, err
 	}
+	tokens, err := access.New(cfg)
+	if err != nil {
+		return nil, err
+	}
 	return func() {
+		s.tokens.Store(tokens)
 		before := s.dispatcher.Robots()
 		if err := s.dispatcher.Update(robots, allowances); err != nil {
 			// Check has said that it can't be.

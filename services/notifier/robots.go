@@ -59,6 +59,7 @@ func (s *Service) ListRobots(ctx context.Context, req *notifierv1.ListRobotsRequ
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	names := append(s.dispatcher.Robots(), s.dispatcher.Removed()...)
+	names = visible(ctx, names)
 	slices.Sort(names)
 	resp := &notifierv1.ListRobotsResponse{}
 	for _, name := range names {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"buf.build/go/protovalidate"
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/auth"
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
@@ -25,10 +26,28 @@ import (
 // package gitee makes fits in.
 const MaxRequest = 4 << 20
 
-// NewGRPCServer returns a server with both services, grpc.health.v1 and reflection. The caller serves and
-// stops it; the health server reports SERVING until its Shutdown.
-func NewGRPCServer(s *Service) (*grpc.Server, *health.Server) {
-	srv := grpc.NewServer(
+// NewGRPCServer returns a server with both services, grpc.health.v1 and reflection, for callers from outside:
+// where the configuration has tokens, each call must bring one. The caller serves and stops it, and may add
+// options, such as credentials; the health server reports SERVING until its Shutdown.
+func NewGRPCServer(s *Service, opts ...grpc.ServerOption) (*grpc.Server, *health.Server) {
+	srv := newServer(s, s.authenticate, opts...)
+	hs := health.NewServer()
+	healthv1.RegisterHealthServer(srv, hs)
+	for name := range srv.GetServiceInfo() {
+		hs.SetServingStatus(name, healthv1.HealthCheckResponse_SERVING)
+	}
+	reflection.Register(srv)
+	return srv, hs
+}
+
+// NewOwnServer returns a server with both services for callers within this process, who may do everything
+// without a token. It asks nobody who they are: that nobody else can come is up to the listener that the
+// caller serves it on.
+func NewOwnServer(s *Service) *grpc.Server { return newServer(s, trust) }
+
+// newServer returns a server with both services; who says who calls.
+func newServer(s *Service, who auth.AuthFunc, opts ...grpc.ServerOption) *grpc.Server {
+	srv := grpc.NewServer(append(opts,
 		grpc.MaxRecvMsgSize(MaxRequest),
 		grpc.MaxConcurrentStreams(1000),
 		grpc.ConnectionTimeout(10*time.Second),
@@ -37,23 +56,21 @@ func NewGRPCServer(s *Service) (*grpc.Server, *health.Server) {
 		grpc.ChainUnaryInterceptor(
 			s.seal,
 			recovery.UnaryServerInterceptor(recovery.WithRecoveryHandlerContext(s.recovered)),
+			auth.UnaryServerInterceptor(who),
 			validate,
+			s.permit,
 		),
 		grpc.ChainStreamInterceptor(
 			s.sealStream,
 			recovery.StreamServerInterceptor(recovery.WithRecoveryHandlerContext(s.recovered)),
+			auth.StreamServerInterceptor(who),
 			validateStream,
+			s.permitStream,
 		),
-	)
+	)...)
 	notifierv1.RegisterNotifierServiceServer(srv, s)
 	notifierv1.RegisterRobotServiceServer(srv, s)
-	hs := health.NewServer()
-	healthv1.RegisterHealthServer(srv, hs)
-	for name := range srv.GetServiceInfo() {
-		hs.SetServingStatus(name, healthv1.HealthCheckResponse_SERVING)
-	}
-	reflection.Register(srv)
-	return srv, hs
+	return srv
 }
 
 // validate refuses what breaks a rule of the schema. The ready-made interceptor of go-grpc-middleware

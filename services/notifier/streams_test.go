@@ -20,7 +20,7 @@ func streamGRPC(t testing.TB, s *stack, m protoreflect.MethodDescriptor, in prot
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	stream, err := s.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name()))
+	stream, err := s.conn.NewStream(s.showing(ctx), &grpc.StreamDesc{ServerStreams: true}, fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name()))
 	if err == nil {
 		err = stream.SendMsg(in)
 	}

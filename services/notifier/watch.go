@@ -12,6 +12,7 @@ import (
 
 	notifierv1 "gitee.com/belfry/belfry/gen/belfry/notifier/v1"
 	"gitee.com/belfry/belfry/pkg/fault"
+	"gitee.com/belfry/belfry/services/notifier/access"
 	"gitee.com/belfry/belfry/services/notifier/delivery"
 	"gitee.com/belfry/belfry/services/notifier/journal"
 )
@@ -156,6 +157,9 @@ func (w *watch) catchUp(ctx context.Context) (sent bool, err error) {
 			case c.Notification.Seq > w.at.Log:
 				w.at.Log = c.Notification.Seq
 			}
+			if !access.From(ctx).Has(c.Notification.Robot) {
+				continue
+			}
 			st, _ := w.s.dispatcher.Status(c.Notification.Robot)
 			told, err := w.tell(ctx, deliveryOf(c.Notification, st, c.Outcome))
 			if err != nil {
@@ -171,7 +175,7 @@ func (w *watch) catchUp(ctx context.Context) (sent bool, err error) {
 
 // sending tells what the robots that changed are sending.
 func (w *watch) sending(ctx context.Context) (sent bool, err error) {
-	for _, robot := range w.in.take() {
+	for _, robot := range visible(ctx, w.in.take()) {
 		st, ok := w.s.dispatcher.Status(robot)
 		in := st.Sending
 		if !ok || in == nil {

@@ -30,7 +30,7 @@ func (s *stack) watching(t *testing.T, parent, token string) grpc.ServerStreamin
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
-	stream, err := s.notifier().WatchDeliveries(ctx, &notifierv1.WatchDeliveriesRequest{Parent: parent, ResumeToken: token})
+	stream, err := s.notifier().WatchDeliveries(s.showing(ctx), &notifierv1.WatchDeliveriesRequest{Parent: parent, ResumeToken: token})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -94,7 +94,9 @@ func (x *Config) GetNotifier() *Notifier {
 type Admin struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The address, host:port; empty means 127.0.0.1:9092. Whoever reaches it can read metrics.
-	Listen        string `protobuf:"bytes,1,opt,name=listen,proto3" json:"listen,omitempty"`
+	Listen string `protobuf:"bytes,1,opt,name=listen,proto3" json:"listen,omitempty"`
+	// TLS for those who come; absent: none.
+	Tls           *ServerTls `protobuf:"bytes,2,opt,name=tls,proto3" json:"tls,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -136,6 +138,13 @@ func (x *Admin) GetListen() string {
 	return ""
 }
 
+func (x *Admin) GetTls() *ServerTls {
+	if x != nil {
+		return x.Tls
+	}
+	return nil
+}
+
 // Gateway is the service that receives Gitee's webhooks.
 type Gateway struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -146,7 +155,9 @@ type Gateway struct {
 	// Where events wait while the notifier is away.
 	Spool *Spool `protobuf:"bytes,3,opt,name=spool,proto3" json:"spool,omitempty"`
 	// The hooks, at most 1,000.
-	Hooks         []*Hook `protobuf:"bytes,4,rep,name=hooks,proto3" json:"hooks,omitempty"`
+	Hooks []*Hook `protobuf:"bytes,4,rep,name=hooks,proto3" json:"hooks,omitempty"`
+	// TLS of the hooks' door; absent: none, for a proxy in front that has it.
+	Tls           *ServerTls `protobuf:"bytes,5,opt,name=tls,proto3" json:"tls,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -209,17 +220,28 @@ func (x *Gateway) GetHooks() []*Hook {
 	return nil
 }
 
+func (x *Gateway) GetTls() *ServerTls {
+	if x != nil {
+		return x.Tls
+	}
+	return nil
+}
+
 // NotifierClient is how the gateway reaches the notifier.
 type NotifierClient struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its gRPC address, host:port. A name that stands for several replicas is asked for all of them.
 	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
-	// A bearer token for the notifier. Not available yet, so it must not be set: one that is ignored would
-	// feel like protection.
+	// The token of notifier.tokens that the gateway shows the notifier; empty for a notifier without tokens. It
+	// needs tls, unless the notifier is on loopback or insecure says otherwise.
 	Token string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
 	// The replicas' gRPC addresses, host:port each, at most 20, where there are several and no name stands
 	// for them; then without address. Each call goes to one that answers.
-	Addresses     []string `protobuf:"bytes,3,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	Addresses []string `protobuf:"bytes,3,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	// TLS towards the notifier; absent: none.
+	Tls *ClientTls `protobuf:"bytes,4,opt,name=tls,proto3" json:"tls,omitempty"`
+	// Whether the token may travel without TLS to other machines. Whoever listens there can use it.
+	Insecure      bool `protobuf:"varint,5,opt,name=insecure,proto3" json:"insecure,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -273,6 +295,20 @@ func (x *NotifierClient) GetAddresses() []string {
 		return x.Addresses
 	}
 	return nil
+}
+
+func (x *NotifierClient) GetTls() *ClientTls {
+	if x != nil {
+		return x.Tls
+	}
+	return nil
+}
+
+func (x *NotifierClient) GetInsecure() bool {
+	if x != nil {
+		return x.Insecure
+	}
+	return false
 }
 
 // Spool is the gateway's own durable store for events that it can't hand on: in a folder, or on a NATS
@@ -470,7 +506,9 @@ func (*Hook_Password) isHook_Authentication() {}
 type Secret struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The secret, as it stands in Gitee's form.
-	Secret        string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	Secret string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	// Another one that is good as well, while Gitee's form changes from the one to the other; else empty.
+	Previous      string `protobuf:"bytes,2,opt,name=previous,proto3" json:"previous,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -508,6 +546,13 @@ func (*Secret) Descriptor() ([]byte, []int) {
 func (x *Secret) GetSecret() string {
 	if x != nil {
 		return x.Secret
+	}
+	return ""
+}
+
+func (x *Secret) GetPrevious() string {
+	if x != nil {
+		return x.Previous
 	}
 	return ""
 }
@@ -589,8 +634,8 @@ type Notifier struct {
 	DedupWindow *durationpb.Duration `protobuf:"bytes,6,opt,name=dedup_window,json=dedupWindow,proto3" json:"dedup_window,omitempty"`
 	// How old a notification may become before it is given up, 1 minute to 7 days; absent means 24 hours.
 	MaxAge *durationpb.Duration `protobuf:"bytes,7,opt,name=max_age,json=maxAge,proto3" json:"max_age,omitempty"`
-	// Whether the doors may listen on other addresses than loopback, although they ask nobody who they are.
-	// Whoever reaches them can write into every group.
+	// Whether the doors may listen on other addresses than loopback although there are no tokens, so that
+	// they ask nobody who they are. Whoever reaches them can write into every group.
 	InsecureNoAuth bool `protobuf:"varint,8,opt,name=insecure_no_auth,json=insecureNoAuth,proto3" json:"insecure_no_auth,omitempty"`
 	// How long the journal keeps what was accepted, dead letters included, 1 to 365 days (24h to 8760h);
 	// absent means 30 days. It must be above max_age and not below dedup_window.
@@ -598,7 +643,10 @@ type Notifier struct {
 	// The organisations' monthly allowances of webhook calls, at most 100. Robots name theirs.
 	Allowances []*Allowance `protobuf:"bytes,10,rep,name=allowances,proto3" json:"allowances,omitempty"`
 	// Who is called how, at most 10,000. Logins that are not here are named but not called.
-	People        []*Person `protobuf:"bytes,11,rep,name=people,proto3" json:"people,omitempty"`
+	People []*Person `protobuf:"bytes,11,rep,name=people,proto3" json:"people,omitempty"`
+	// Who may call, at most 200. Without any the doors ask nobody who they are. Callers show their token in
+	// the header "authorization", as "Bearer TOKEN".
+	Tokens        []*Token `protobuf:"bytes,12,rep,name=tokens,proto3" json:"tokens,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -710,6 +758,161 @@ func (x *Notifier) GetPeople() []*Person {
 	return nil
 }
 
+func (x *Notifier) GetTokens() []*Token {
+	if x != nil {
+		return x.Tokens
+	}
+	return nil
+}
+
+// Token is a caller of the notifier. Of other robots than its own it learns nothing, not even whether they
+// exist.
+type Token struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name in logs: lower-case letters, digits and "-", 1 to 63 of them.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The token itself.
+	Secret string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	// Instead of the token its SHA-256, 64 hexadecimal digits, so that it need not stand here.
+	Sha256 string `protobuf:"bytes,3,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// Another token of the caller that is good as well, while it changes from the one to the other.
+	Previous *PreviousToken `protobuf:"bytes,4,opt,name=previous,proto3" json:"previous,omitempty"`
+	// The robots, 1 to 100 names or patterns, in which "*" stands for any characters and "?" for one.
+	Robots []string `protobuf:"bytes,5,rep,name=robots,proto3" json:"robots,omitempty"`
+	// What it may do with them: NOTIFY (notify, redeliver, preview), READ (robots, deliveries, previews, and
+	// gRPC reflection), MANAGE (pause and resume).
+	Can           []string `protobuf:"bytes,6,rep,name=can,proto3" json:"can,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Token) Reset() {
+	*x = Token{}
+	mi := &file_belfry_config_v1_config_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Token) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Token) ProtoMessage() {}
+
+func (x *Token) ProtoReflect() protoreflect.Message {
+	mi := &file_belfry_config_v1_config_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Token.ProtoReflect.Descriptor instead.
+func (*Token) Descriptor() ([]byte, []int) {
+	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Token) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Token) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *Token) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+func (x *Token) GetPrevious() *PreviousToken {
+	if x != nil {
+		return x.Previous
+	}
+	return nil
+}
+
+func (x *Token) GetRobots() []string {
+	if x != nil {
+		return x.Robots
+	}
+	return nil
+}
+
+func (x *Token) GetCan() []string {
+	if x != nil {
+		return x.Can
+	}
+	return nil
+}
+
+// PreviousToken is a token that is about to be given up.
+type PreviousToken struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in Token.
+	Secret string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	// As in Token.
+	Sha256        string `protobuf:"bytes,2,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviousToken) Reset() {
+	*x = PreviousToken{}
+	mi := &file_belfry_config_v1_config_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviousToken) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviousToken) ProtoMessage() {}
+
+func (x *PreviousToken) ProtoReflect() protoreflect.Message {
+	mi := &file_belfry_config_v1_config_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviousToken.ProtoReflect.Descriptor instead.
+func (*PreviousToken) Descriptor() ([]byte, []int) {
+	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *PreviousToken) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *PreviousToken) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
 // Allowance is how many webhook calls a DingTalk organisation may make in a calendar month, all its robots
 // together. (The standard edition has 3,000.) Belfry spreads them over the month: while more has been used
 // than the calendar allows, what is not urgent waits a little longer, so that more of it goes in one call.
@@ -729,7 +932,7 @@ type Allowance struct {
 
 func (x *Allowance) Reset() {
 	*x = Allowance{}
-	mi := &file_belfry_config_v1_config_proto_msgTypes[9]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -741,7 +944,7 @@ func (x *Allowance) String() string {
 func (*Allowance) ProtoMessage() {}
 
 func (x *Allowance) ProtoReflect() protoreflect.Message {
-	mi := &file_belfry_config_v1_config_proto_msgTypes[9]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -754,7 +957,7 @@ func (x *Allowance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Allowance.ProtoReflect.Descriptor instead.
 func (*Allowance) Descriptor() ([]byte, []int) {
-	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{9}
+	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Allowance) GetName() string {
@@ -782,14 +985,16 @@ func (x *Allowance) GetMaxWait() *durationpb.Duration {
 type Listener struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// host:port; empty means the default, 127.0.0.1:9090 for gRPC and 127.0.0.1:9091 for HTTP.
-	Listen        string `protobuf:"bytes,1,opt,name=listen,proto3" json:"listen,omitempty"`
+	Listen string `protobuf:"bytes,1,opt,name=listen,proto3" json:"listen,omitempty"`
+	// TLS for those who come; absent: none.
+	Tls           *ServerTls `protobuf:"bytes,2,opt,name=tls,proto3" json:"tls,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_belfry_config_v1_config_proto_msgTypes[10]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -801,7 +1006,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_belfry_config_v1_config_proto_msgTypes[10]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -814,12 +1019,84 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{10}
+	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Listener) GetListen() string {
 	if x != nil {
 		return x.Listen
+	}
+	return ""
+}
+
+func (x *Listener) GetTls() *ServerTls {
+	if x != nil {
+		return x.Tls
+	}
+	return nil
+}
+
+// ServerTls is how a door shows itself, and whom it lets in. TLS 1.2 is the least that is spoken. The files are
+// read again when they change; connections that are open stay as they are.
+type ServerTls struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The path of the certificate (PEM), with those that lead from it to the authority's.
+	CertFile string `protobuf:"bytes,1,opt,name=cert_file,json=certFile,proto3" json:"cert_file,omitempty"`
+	// The path of its key (PEM).
+	KeyFile string `protobuf:"bytes,2,opt,name=key_file,json=keyFile,proto3" json:"key_file,omitempty"`
+	// The path of the certificates (PEM) of which one must have signed the caller's; empty: callers need none.
+	ClientCaFile  string `protobuf:"bytes,3,opt,name=client_ca_file,json=clientCaFile,proto3" json:"client_ca_file,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServerTls) Reset() {
+	*x = ServerTls{}
+	mi := &file_belfry_config_v1_config_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServerTls) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServerTls) ProtoMessage() {}
+
+func (x *ServerTls) ProtoReflect() protoreflect.Message {
+	mi := &file_belfry_config_v1_config_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServerTls.ProtoReflect.Descriptor instead.
+func (*ServerTls) Descriptor() ([]byte, []int) {
+	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ServerTls) GetCertFile() string {
+	if x != nil {
+		return x.CertFile
+	}
+	return ""
+}
+
+func (x *ServerTls) GetKeyFile() string {
+	if x != nil {
+		return x.KeyFile
+	}
+	return ""
+}
+
+func (x *ServerTls) GetClientCaFile() string {
+	if x != nil {
+		return x.ClientCaFile
 	}
 	return ""
 }
@@ -838,7 +1115,7 @@ type Store struct {
 
 func (x *Store) Reset() {
 	*x = Store{}
-	mi := &file_belfry_config_v1_config_proto_msgTypes[11]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -850,7 +1127,7 @@ func (x *Store) String() string {
 func (*Store) ProtoMessage() {}
 
 func (x *Store) ProtoReflect() protoreflect.Message {
-	mi := &file_belfry_config_v1_config_proto_msgTypes[11]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -863,7 +1140,7 @@ func (x *Store) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Store.ProtoReflect.Descriptor instead.
 func (*Store) Descriptor() ([]byte, []int) {
-	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{11}
+	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Store) GetEmbedded() *EmbeddedStore {
@@ -909,7 +1186,7 @@ type NatsStore struct {
 
 func (x *NatsStore) Reset() {
 	*x = NatsStore{}
-	mi := &file_belfry_config_v1_config_proto_msgTypes[12]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -921,7 +1198,7 @@ func (x *NatsStore) String() string {
 func (*NatsStore) ProtoMessage() {}
 
 func (x *NatsStore) ProtoReflect() protoreflect.Message {
-	mi := &file_belfry_config_v1_config_proto_msgTypes[12]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -934,7 +1211,7 @@ func (x *NatsStore) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NatsStore.ProtoReflect.Descriptor instead.
 func (*NatsStore) Descriptor() ([]byte, []int) {
-	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{12}
+	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *NatsStore) GetUrl() string {
@@ -1002,14 +1279,16 @@ type ClientTls struct {
 	// The path of this client's certificate (PEM), where the server wants one.
 	CertFile string `protobuf:"bytes,2,opt,name=cert_file,json=certFile,proto3" json:"cert_file,omitempty"`
 	// The path of its key (PEM).
-	KeyFile       string `protobuf:"bytes,3,opt,name=key_file,json=keyFile,proto3" json:"key_file,omitempty"`
+	KeyFile string `protobuf:"bytes,3,opt,name=key_file,json=keyFile,proto3" json:"key_file,omitempty"`
+	// The name that the server's certificate must have; empty means the host that is called.
+	ServerName    string `protobuf:"bytes,4,opt,name=server_name,json=serverName,proto3" json:"server_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ClientTls) Reset() {
 	*x = ClientTls{}
-	mi := &file_belfry_config_v1_config_proto_msgTypes[13]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1021,7 +1300,7 @@ func (x *ClientTls) String() string {
 func (*ClientTls) ProtoMessage() {}
 
 func (x *ClientTls) ProtoReflect() protoreflect.Message {
-	mi := &file_belfry_config_v1_config_proto_msgTypes[13]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1034,7 +1313,7 @@ func (x *ClientTls) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientTls.ProtoReflect.Descriptor instead.
 func (*ClientTls) Descriptor() ([]byte, []int) {
-	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{13}
+	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ClientTls) GetCaFile() string {
@@ -1058,6 +1337,13 @@ func (x *ClientTls) GetKeyFile() string {
 	return ""
 }
 
+func (x *ClientTls) GetServerName() string {
+	if x != nil {
+		return x.ServerName
+	}
+	return ""
+}
+
 // EmbeddedStore is a journal in a folder.
 type EmbeddedStore struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1071,7 +1357,7 @@ type EmbeddedStore struct {
 
 func (x *EmbeddedStore) Reset() {
 	*x = EmbeddedStore{}
-	mi := &file_belfry_config_v1_config_proto_msgTypes[14]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1083,7 +1369,7 @@ func (x *EmbeddedStore) String() string {
 func (*EmbeddedStore) ProtoMessage() {}
 
 func (x *EmbeddedStore) ProtoReflect() protoreflect.Message {
-	mi := &file_belfry_config_v1_config_proto_msgTypes[14]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1096,7 +1382,7 @@ func (x *EmbeddedStore) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmbeddedStore.ProtoReflect.Descriptor instead.
 func (*EmbeddedStore) Descriptor() ([]byte, []int) {
-	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{14}
+	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *EmbeddedStore) GetDir() string {
@@ -1158,7 +1444,7 @@ type Robot struct {
 
 func (x *Robot) Reset() {
 	*x = Robot{}
-	mi := &file_belfry_config_v1_config_proto_msgTypes[15]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1170,7 +1456,7 @@ func (x *Robot) String() string {
 func (*Robot) ProtoMessage() {}
 
 func (x *Robot) ProtoReflect() protoreflect.Message {
-	mi := &file_belfry_config_v1_config_proto_msgTypes[15]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1183,7 +1469,7 @@ func (x *Robot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Robot.ProtoReflect.Descriptor instead.
 func (*Robot) Descriptor() ([]byte, []int) {
-	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{15}
+	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Robot) GetName() string {
@@ -1327,7 +1613,7 @@ type MentionRules struct {
 
 func (x *MentionRules) Reset() {
 	*x = MentionRules{}
-	mi := &file_belfry_config_v1_config_proto_msgTypes[16]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1339,7 +1625,7 @@ func (x *MentionRules) String() string {
 func (*MentionRules) ProtoMessage() {}
 
 func (x *MentionRules) ProtoReflect() protoreflect.Message {
-	mi := &file_belfry_config_v1_config_proto_msgTypes[16]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1352,7 +1638,7 @@ func (x *MentionRules) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MentionRules.ProtoReflect.Descriptor instead.
 func (*MentionRules) Descriptor() ([]byte, []int) {
-	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{16}
+	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *MentionRules) GetAll() bool {
@@ -1425,7 +1711,7 @@ type Quiet struct {
 
 func (x *Quiet) Reset() {
 	*x = Quiet{}
-	mi := &file_belfry_config_v1_config_proto_msgTypes[17]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1437,7 +1723,7 @@ func (x *Quiet) String() string {
 func (*Quiet) ProtoMessage() {}
 
 func (x *Quiet) ProtoReflect() protoreflect.Message {
-	mi := &file_belfry_config_v1_config_proto_msgTypes[17]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1450,7 +1736,7 @@ func (x *Quiet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quiet.ProtoReflect.Descriptor instead.
 func (*Quiet) Descriptor() ([]byte, []int) {
-	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{17}
+	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Quiet) GetHours() []*QuietHours {
@@ -1482,7 +1768,7 @@ type QuietHours struct {
 
 func (x *QuietHours) Reset() {
 	*x = QuietHours{}
-	mi := &file_belfry_config_v1_config_proto_msgTypes[18]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1494,7 +1780,7 @@ func (x *QuietHours) String() string {
 func (*QuietHours) ProtoMessage() {}
 
 func (x *QuietHours) ProtoReflect() protoreflect.Message {
-	mi := &file_belfry_config_v1_config_proto_msgTypes[18]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1507,7 +1793,7 @@ func (x *QuietHours) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuietHours.ProtoReflect.Descriptor instead.
 func (*QuietHours) Descriptor() ([]byte, []int) {
-	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{18}
+	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *QuietHours) GetFrom() string {
@@ -1547,7 +1833,7 @@ type Template struct {
 
 func (x *Template) Reset() {
 	*x = Template{}
-	mi := &file_belfry_config_v1_config_proto_msgTypes[19]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1559,7 +1845,7 @@ func (x *Template) String() string {
 func (*Template) ProtoMessage() {}
 
 func (x *Template) ProtoReflect() protoreflect.Message {
-	mi := &file_belfry_config_v1_config_proto_msgTypes[19]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1572,7 +1858,7 @@ func (x *Template) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Template.ProtoReflect.Descriptor instead.
 func (*Template) Descriptor() ([]byte, []int) {
-	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{19}
+	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Template) GetKind() string {
@@ -1616,7 +1902,7 @@ type Folding struct {
 
 func (x *Folding) Reset() {
 	*x = Folding{}
-	mi := &file_belfry_config_v1_config_proto_msgTypes[20]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1628,7 +1914,7 @@ func (x *Folding) String() string {
 func (*Folding) ProtoMessage() {}
 
 func (x *Folding) ProtoReflect() protoreflect.Message {
-	mi := &file_belfry_config_v1_config_proto_msgTypes[20]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1641,7 +1927,7 @@ func (x *Folding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Folding.ProtoReflect.Descriptor instead.
 func (*Folding) Descriptor() ([]byte, []int) {
-	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{20}
+	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Folding) GetMergePushes() bool {
@@ -1695,7 +1981,7 @@ type Person struct {
 
 func (x *Person) Reset() {
 	*x = Person{}
-	mi := &file_belfry_config_v1_config_proto_msgTypes[21]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1707,7 +1993,7 @@ func (x *Person) String() string {
 func (*Person) ProtoMessage() {}
 
 func (x *Person) ProtoReflect() protoreflect.Message {
-	mi := &file_belfry_config_v1_config_proto_msgTypes[21]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1720,7 +2006,7 @@ func (x *Person) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Person.ProtoReflect.Descriptor instead.
 func (*Person) Descriptor() ([]byte, []int) {
-	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{21}
+	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Person) GetGitee() string {
@@ -1757,7 +2043,7 @@ type GroupRobot struct {
 
 func (x *GroupRobot) Reset() {
 	*x = GroupRobot{}
-	mi := &file_belfry_config_v1_config_proto_msgTypes[22]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1769,7 +2055,7 @@ func (x *GroupRobot) String() string {
 func (*GroupRobot) ProtoMessage() {}
 
 func (x *GroupRobot) ProtoReflect() protoreflect.Message {
-	mi := &file_belfry_config_v1_config_proto_msgTypes[22]
+	mi := &file_belfry_config_v1_config_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1782,7 +2068,7 @@ func (x *GroupRobot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRobot.ProtoReflect.Descriptor instead.
 func (*GroupRobot) Descriptor() ([]byte, []int) {
-	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{22}
+	return file_belfry_config_v1_config_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GroupRobot) GetWebhook() string {
@@ -1807,21 +2093,25 @@ const file_belfry_config_v1_config_proto_rawDesc = "" +
 	"\x06Config\x12-\n" +
 	"\x05admin\x18\x01 \x01(\v2\x17.belfry.config.v1.AdminR\x05admin\x123\n" +
 	"\agateway\x18\x02 \x01(\v2\x19.belfry.config.v1.GatewayR\agateway\x126\n" +
-	"\bnotifier\x18\x03 \x01(\v2\x1a.belfry.config.v1.NotifierR\bnotifier\",\n" +
+	"\bnotifier\x18\x03 \x01(\v2\x1a.belfry.config.v1.NotifierR\bnotifier\"[\n" +
 	"\x05Admin\x12#\n" +
-	"\x06listen\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\x80\x02\x01R\x06listen\"\xa2\x02\n" +
+	"\x06listen\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\x80\x02\x01R\x06listen\x12-\n" +
+	"\x03tls\x18\x02 \x01(\v2\x1b.belfry.config.v1.ServerTlsR\x03tls\"\xd1\x02\n" +
 	"\aGateway\x12#\n" +
 	"\x06listen\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\x80\x02\x01R\x06listen\x12<\n" +
 	"\bnotifier\x18\x02 \x01(\v2 .belfry.config.v1.NotifierClientR\bnotifier\x12-\n" +
 	"\x05spool\x18\x03 \x01(\v2\x17.belfry.config.v1.SpoolR\x05spool\x12\x84\x01\n" +
 	"\x05hooks\x18\x04 \x03(\v2\x16.belfry.config.v1.HookBV\xbaHS\xba\x01J\n" +
-	"\fhooks.unique\x12\x1ctwo hooks have the same name\x1a\x1cthis.map(h, h.name).unique()\x92\x01\x03\x10\xe8\aR\x05hooks\"\xae\x02\n" +
+	"\fhooks.unique\x12\x1ctwo hooks have the same name\x1a\x1cthis.map(h, h.name).unique()\x92\x01\x03\x10\xe8\aR\x05hooks\x12-\n" +
+	"\x03tls\x18\x05 \x01(\v2\x1b.belfry.config.v1.ServerTlsR\x03tls\"\xea\x02\n" +
 	"\x0eNotifierClient\x12%\n" +
-	"\aaddress\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\x80\x02\x01R\aaddress\x12\xc3\x01\n" +
-	"\x05token\x18\x02 \x01(\tB\xac\x01\xbaH\xa8\x01\xba\x01\xa4\x01\n" +
-	"\x1anotifier.token_unavailable\x12ztokens are not available in this version: remove `token`, and keep the notifier on loopback or in a network that you trust\x1a\n" +
-	"this == ''R\x05token\x12/\n" +
-	"\taddresses\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\x14\x18\x01\"\x05r\x03\x80\x02\x01R\taddresses\"\xfb\x03\n" +
+	"\aaddress\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\x80\x02\x01R\aaddress\x12\xb4\x01\n" +
+	"\x05token\x18\x02 \x01(\tB\x9d\x01\xbaH\x99\x01\xba\x01\x95\x01\n" +
+	"\n" +
+	"token.form\x12Va token is 16 to 500 letters, digits and -._~+/=, such as `openssl rand -hex 32` makes\x1a/this.matches('^([0-9A-Za-z._~+/=-]{16,500})?$')R\x05token\x12/\n" +
+	"\taddresses\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\x14\x18\x01\"\x05r\x03\x80\x02\x01R\taddresses\x12-\n" +
+	"\x03tls\x18\x04 \x01(\v2\x1b.belfry.config.v1.ClientTlsR\x03tls\x12\x1a\n" +
+	"\binsecure\x18\x05 \x01(\bR\binsecure\"\xfb\x03\n" +
 	"\x05Spool\x12\x1a\n" +
 	"\x03dir\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x03dir\x12+\n" +
 	"\tmax_bytes\x18\x02 \x01(\x03B\x0e\xbaH\v\"\t\x18\x80\x80\x80\x80\x80 (\x00R\bmaxBytes\x12E\n" +
@@ -1837,13 +2127,15 @@ const file_belfry_config_v1_config_proto_rawDesc = "" +
 	"\x06routes\x18\x04 \x03(\v2\x17.belfry.config.v1.RouteB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10dR\x06routes:\xa2\x01\xbaH\x9e\x01\x1a\x9b\x01\n" +
 	"\x13hook.authentication\x12Ygive signature: {secret: ...}, or password: {secret: ...}, as the hook is set up in Gitee\x1a)has(this.signature) || has(this.password)B\x10\n" +
-	"\x0eauthentication\",\n" +
+	"\x0eauthentication\"\xe3\x01\n" +
 	"\x06Secret\x12\"\n" +
 	"\x06secret\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xe8\aR\x06secret\"w\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xe8\aR\x06secret\x12$\n" +
+	"\bprevious\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\bprevious:\x8e\x01\xbaH\x8a\x01\x1a\x87\x01\n" +
+	"\x0fsecret.previous\x12?previous is the secret itself: give the other one, or remove it\x1a3this.previous == '' || this.previous != this.secret\"w\n" +
 	"\x05Route\x12P\n" +
 	"\x06robots\x18\x01 \x03(\tB8\xbaH5\x92\x012\b\x01\x10d\x18\x01\"*r(\x18?2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x06robots\x12\x1c\n" +
-	"\x04when\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\x04when\"\xbd\a\n" +
+	"\x04when\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\x04when\"\xc9\b\n" +
 	"\bNotifier\x12.\n" +
 	"\x04grpc\x18\x01 \x01(\v2\x1a.belfry.config.v1.ListenerR\x04grpc\x12.\n" +
 	"\x04http\x18\x02 \x01(\v2\x1a.belfry.config.v1.ListenerR\x04http\x12-\n" +
@@ -1863,13 +2155,40 @@ const file_belfry_config_v1_config_proto_rawDesc = "" +
 	"\x11allowances.unique\x12!two allowances have the same name\x1a\x1cthis.map(a, a.name).unique()\x92\x01\x02\x10dR\n" +
 	"allowances\x12\x8c\x01\n" +
 	"\x06people\x18\v \x03(\v2\x18.belfry.config.v1.PersonBZ\xbaHW\xba\x01N\n" +
-	"\rpeople.unique\x12\x1etwo people have the same login\x1a\x1dthis.map(p, p.gitee).unique()\x92\x01\x03\x10\x90NR\x06people\"\xbf\x01\n" +
+	"\rpeople.unique\x12\x1etwo people have the same login\x1a\x1dthis.map(p, p.gitee).unique()\x92\x01\x03\x10\x90NR\x06people\x12\x89\x01\n" +
+	"\x06tokens\x18\f \x03(\v2\x17.belfry.config.v1.TokenBX\xbaHU\xba\x01L\n" +
+	"\rtokens.unique\x12\x1dtwo tokens have the same name\x1a\x1cthis.map(t, t.name).unique()\x92\x01\x03\x10\xc8\x01R\x06tokens\"\x96\x06\n" +
+	"\x05Token\x12A\n" +
+	"\x04name\x18\x01 \x01(\tB-\xbaH*r(\x18?2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04name\x12\xb6\x01\n" +
+	"\x06secret\x18\x02 \x01(\tB\x9d\x01\xbaH\x99\x01\xba\x01\x95\x01\n" +
+	"\n" +
+	"token.form\x12Va token is 16 to 500 letters, digits and -._~+/=, such as `openssl rand -hex 32` makes\x1a/this.matches('^([0-9A-Za-z._~+/=-]{16,500})?$')R\x06secret\x12\x8d\x01\n" +
+	"\x06sha256\x18\x03 \x01(\tBu\xbaHr\xba\x01o\n" +
+	"\ftoken.sha256\x12<give the 64 digits that `printf %s TOKEN | sha256sum` prints\x1a!this.matches('^([0-9a-f]{64})?$')R\x06sha256\x12;\n" +
+	"\bprevious\x18\x04 \x01(\v2\x1f.belfry.config.v1.PreviousTokenR\bprevious\x12\xa2\x01\n" +
+	"\x06robots\x18\x05 \x03(\tB\x89\x01\xbaH\x85\x01\x92\x01\x81\x01\b\x01\x10d\x18\x01\"y\xba\x01v\n" +
+	"\ftoken.robots\x12Agive a robot's name, or a pattern of one, such as payments-* or *\x1a#this.matches('^[a-z0-9*?-]{1,63}$')R\x06robots\x126\n" +
+	"\x03can\x18\x06 \x03(\tB$\xbaH!\x92\x01\x1e\b\x01\x18\x01\"\x18r\x16R\x06NOTIFYR\x04READR\x06MANAGER\x03can:g\xbaHd\x1ab\n" +
+	"\x16token.secret_or_sha256\x12\x1cgive either secret or sha256\x1a*(this.secret != '') != (this.sha256 != '')\"\xc1\x03\n" +
+	"\rPreviousToken\x12\xb6\x01\n" +
+	"\x06secret\x18\x01 \x01(\tB\x9d\x01\xbaH\x99\x01\xba\x01\x95\x01\n" +
+	"\n" +
+	"token.form\x12Va token is 16 to 500 letters, digits and -._~+/=, such as `openssl rand -hex 32` makes\x1a/this.matches('^([0-9A-Za-z._~+/=-]{16,500})?$')R\x06secret\x12\x8d\x01\n" +
+	"\x06sha256\x18\x02 \x01(\tBu\xbaHr\xba\x01o\n" +
+	"\ftoken.sha256\x12<give the 64 digits that `printf %s TOKEN | sha256sum` prints\x1a!this.matches('^([0-9a-f]{64})?$')R\x06sha256:g\xbaHd\x1ab\n" +
+	"\x16token.secret_or_sha256\x12\x1cgive either secret or sha256\x1a*(this.secret != '') != (this.sha256 != '')\"\xbf\x01\n" +
 	"\tAllowance\x12A\n" +
 	"\x04name\x18\x01 \x01(\tB-\xbaH*r(\x18?2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04name\x12)\n" +
 	"\tper_month\x18\x02 \x01(\x05B\f\xbaH\t\x1a\a\x18\x80\xc2\xd7/(\x01R\bperMonth\x12D\n" +
-	"\bmax_wait\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x0e\xbaH\v\xaa\x01\b\"\x04\b\xc0\xd1\x022\x00R\amaxWait\"/\n" +
+	"\bmax_wait\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x0e\xbaH\v\xaa\x01\b\"\x04\b\xc0\xd1\x022\x00R\amaxWait\"^\n" +
 	"\bListener\x12#\n" +
-	"\x06listen\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\x80\x02\x01R\x06listen\"\xdd\x01\n" +
+	"\x06listen\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\x80\x02\x01R\x06listen\x12-\n" +
+	"\x03tls\x18\x02 \x01(\v2\x1b.belfry.config.v1.ServerTlsR\x03tls\"\xee\x01\n" +
+	"\tServerTls\x12%\n" +
+	"\tcert_file\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\bcertFile\x12#\n" +
+	"\bkey_file\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\akeyFile\x12.\n" +
+	"\x0eclient_ca_file\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\fclientCaFile:e\xbaHb\x1a`\n" +
+	"\x0ftls.server_pair\x12 give both cert_file and key_file\x1a+this.cert_file != '' && this.key_file != ''\"\xdd\x01\n" +
 	"\x05Store\x12;\n" +
 	"\bembedded\x18\x01 \x01(\v2\x1f.belfry.config.v1.EmbeddedStoreR\bembedded\x12/\n" +
 	"\x04nats\x18\x02 \x01(\v2\x1b.belfry.config.v1.NatsStoreR\x04nats:f\xbaHc\x1aa\n" +
@@ -1886,11 +2205,13 @@ const file_belfry_config_v1_config_proto_rawDesc = "" +
 	"\x10credentials_file\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x0fcredentialsFile\x12-\n" +
 	"\x03tls\x18\b \x01(\v2\x1b.belfry.config.v1.ClientTlsR\x03tls:\x97\x02\xbaH\x93\x02\x1a\xb5\x01\n" +
 	"\x11nats.one_identity\x12;give one of user with password, token, and credentials_file\x1ac(this.user != '' ? 1 : 0) + (this.token != '' ? 1 : 0) + (this.credentials_file != '' ? 1 : 0) <= 1\x1aY\n" +
-	"\x18nats.password_needs_user\x12\x15password needs a user\x1a&this.password == '' || this.user != ''\"\xea\x01\n" +
+	"\x18nats.password_needs_user\x12\x15password needs a user\x1a&this.password == '' || this.user != ''\"\x95\x02\n" +
 	"\tClientTls\x12!\n" +
 	"\aca_file\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x06caFile\x12%\n" +
 	"\tcert_file\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\bcertFile\x12#\n" +
-	"\bkey_file\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\akeyFile:n\xbaHk\x1ai\n" +
+	"\bkey_file\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\akeyFile\x12)\n" +
+	"\vserver_name\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\n" +
+	"serverName:n\xbaHk\x1ai\n" +
 	"\btls.pair\x12,give both cert_file and key_file, or neither\x1a/(this.cert_file == '') == (this.key_file == '')\"Y\n" +
 	"\rEmbeddedStore\x12\x1a\n" +
 	"\x03dir\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x03dir\x12,\n" +
@@ -1982,7 +2303,7 @@ func file_belfry_config_v1_config_proto_rawDescGZIP() []byte {
 	return file_belfry_config_v1_config_proto_rawDescData
 }
 
-var file_belfry_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_belfry_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_belfry_config_v1_config_proto_goTypes = []any{
 	(*Config)(nil),              // 0: belfry.config.v1.Config
 	(*Admin)(nil),               // 1: belfry.config.v1.Admin
@@ -1993,59 +2314,68 @@ var file_belfry_config_v1_config_proto_goTypes = []any{
 	(*Secret)(nil),              // 6: belfry.config.v1.Secret
 	(*Route)(nil),               // 7: belfry.config.v1.Route
 	(*Notifier)(nil),            // 8: belfry.config.v1.Notifier
-	(*Allowance)(nil),           // 9: belfry.config.v1.Allowance
-	(*Listener)(nil),            // 10: belfry.config.v1.Listener
-	(*Store)(nil),               // 11: belfry.config.v1.Store
-	(*NatsStore)(nil),           // 12: belfry.config.v1.NatsStore
-	(*ClientTls)(nil),           // 13: belfry.config.v1.ClientTls
-	(*EmbeddedStore)(nil),       // 14: belfry.config.v1.EmbeddedStore
-	(*Robot)(nil),               // 15: belfry.config.v1.Robot
-	(*MentionRules)(nil),        // 16: belfry.config.v1.MentionRules
-	(*Quiet)(nil),               // 17: belfry.config.v1.Quiet
-	(*QuietHours)(nil),          // 18: belfry.config.v1.QuietHours
-	(*Template)(nil),            // 19: belfry.config.v1.Template
-	(*Folding)(nil),             // 20: belfry.config.v1.Folding
-	(*Person)(nil),              // 21: belfry.config.v1.Person
-	(*GroupRobot)(nil),          // 22: belfry.config.v1.GroupRobot
-	(*durationpb.Duration)(nil), // 23: google.protobuf.Duration
+	(*Token)(nil),               // 9: belfry.config.v1.Token
+	(*PreviousToken)(nil),       // 10: belfry.config.v1.PreviousToken
+	(*Allowance)(nil),           // 11: belfry.config.v1.Allowance
+	(*Listener)(nil),            // 12: belfry.config.v1.Listener
+	(*ServerTls)(nil),           // 13: belfry.config.v1.ServerTls
+	(*Store)(nil),               // 14: belfry.config.v1.Store
+	(*NatsStore)(nil),           // 15: belfry.config.v1.NatsStore
+	(*ClientTls)(nil),           // 16: belfry.config.v1.ClientTls
+	(*EmbeddedStore)(nil),       // 17: belfry.config.v1.EmbeddedStore
+	(*Robot)(nil),               // 18: belfry.config.v1.Robot
+	(*MentionRules)(nil),        // 19: belfry.config.v1.MentionRules
+	(*Quiet)(nil),               // 20: belfry.config.v1.Quiet
+	(*QuietHours)(nil),          // 21: belfry.config.v1.QuietHours
+	(*Template)(nil),            // 22: belfry.config.v1.Template
+	(*Folding)(nil),             // 23: belfry.config.v1.Folding
+	(*Person)(nil),              // 24: belfry.config.v1.Person
+	(*GroupRobot)(nil),          // 25: belfry.config.v1.GroupRobot
+	(*durationpb.Duration)(nil), // 26: google.protobuf.Duration
 }
 var file_belfry_config_v1_config_proto_depIdxs = []int32{
 	1,  // 0: belfry.config.v1.Config.admin:type_name -> belfry.config.v1.Admin
 	2,  // 1: belfry.config.v1.Config.gateway:type_name -> belfry.config.v1.Gateway
 	8,  // 2: belfry.config.v1.Config.notifier:type_name -> belfry.config.v1.Notifier
-	3,  // 3: belfry.config.v1.Gateway.notifier:type_name -> belfry.config.v1.NotifierClient
-	4,  // 4: belfry.config.v1.Gateway.spool:type_name -> belfry.config.v1.Spool
-	5,  // 5: belfry.config.v1.Gateway.hooks:type_name -> belfry.config.v1.Hook
-	23, // 6: belfry.config.v1.Spool.max_age:type_name -> google.protobuf.Duration
-	12, // 7: belfry.config.v1.Spool.nats:type_name -> belfry.config.v1.NatsStore
-	6,  // 8: belfry.config.v1.Hook.signature:type_name -> belfry.config.v1.Secret
-	6,  // 9: belfry.config.v1.Hook.password:type_name -> belfry.config.v1.Secret
-	7,  // 10: belfry.config.v1.Hook.routes:type_name -> belfry.config.v1.Route
-	10, // 11: belfry.config.v1.Notifier.grpc:type_name -> belfry.config.v1.Listener
-	10, // 12: belfry.config.v1.Notifier.http:type_name -> belfry.config.v1.Listener
-	11, // 13: belfry.config.v1.Notifier.store:type_name -> belfry.config.v1.Store
-	15, // 14: belfry.config.v1.Notifier.robots:type_name -> belfry.config.v1.Robot
-	23, // 15: belfry.config.v1.Notifier.dedup_window:type_name -> google.protobuf.Duration
-	23, // 16: belfry.config.v1.Notifier.max_age:type_name -> google.protobuf.Duration
-	23, // 17: belfry.config.v1.Notifier.retention:type_name -> google.protobuf.Duration
-	9,  // 18: belfry.config.v1.Notifier.allowances:type_name -> belfry.config.v1.Allowance
-	21, // 19: belfry.config.v1.Notifier.people:type_name -> belfry.config.v1.Person
-	23, // 20: belfry.config.v1.Allowance.max_wait:type_name -> google.protobuf.Duration
-	14, // 21: belfry.config.v1.Store.embedded:type_name -> belfry.config.v1.EmbeddedStore
-	12, // 22: belfry.config.v1.Store.nats:type_name -> belfry.config.v1.NatsStore
-	13, // 23: belfry.config.v1.NatsStore.tls:type_name -> belfry.config.v1.ClientTls
-	22, // 24: belfry.config.v1.Robot.more:type_name -> belfry.config.v1.GroupRobot
-	16, // 25: belfry.config.v1.Robot.mentions:type_name -> belfry.config.v1.MentionRules
-	17, // 26: belfry.config.v1.Robot.quiet:type_name -> belfry.config.v1.Quiet
-	19, // 27: belfry.config.v1.Robot.templates:type_name -> belfry.config.v1.Template
-	20, // 28: belfry.config.v1.Robot.folding:type_name -> belfry.config.v1.Folding
-	18, // 29: belfry.config.v1.Quiet.hours:type_name -> belfry.config.v1.QuietHours
-	23, // 30: belfry.config.v1.Folding.wait:type_name -> google.protobuf.Duration
-	31, // [31:31] is the sub-list for method output_type
-	31, // [31:31] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	13, // 3: belfry.config.v1.Admin.tls:type_name -> belfry.config.v1.ServerTls
+	3,  // 4: belfry.config.v1.Gateway.notifier:type_name -> belfry.config.v1.NotifierClient
+	4,  // 5: belfry.config.v1.Gateway.spool:type_name -> belfry.config.v1.Spool
+	5,  // 6: belfry.config.v1.Gateway.hooks:type_name -> belfry.config.v1.Hook
+	13, // 7: belfry.config.v1.Gateway.tls:type_name -> belfry.config.v1.ServerTls
+	16, // 8: belfry.config.v1.NotifierClient.tls:type_name -> belfry.config.v1.ClientTls
+	26, // 9: belfry.config.v1.Spool.max_age:type_name -> google.protobuf.Duration
+	15, // 10: belfry.config.v1.Spool.nats:type_name -> belfry.config.v1.NatsStore
+	6,  // 11: belfry.config.v1.Hook.signature:type_name -> belfry.config.v1.Secret
+	6,  // 12: belfry.config.v1.Hook.password:type_name -> belfry.config.v1.Secret
+	7,  // 13: belfry.config.v1.Hook.routes:type_name -> belfry.config.v1.Route
+	12, // 14: belfry.config.v1.Notifier.grpc:type_name -> belfry.config.v1.Listener
+	12, // 15: belfry.config.v1.Notifier.http:type_name -> belfry.config.v1.Listener
+	14, // 16: belfry.config.v1.Notifier.store:type_name -> belfry.config.v1.Store
+	18, // 17: belfry.config.v1.Notifier.robots:type_name -> belfry.config.v1.Robot
+	26, // 18: belfry.config.v1.Notifier.dedup_window:type_name -> google.protobuf.Duration
+	26, // 19: belfry.config.v1.Notifier.max_age:type_name -> google.protobuf.Duration
+	26, // 20: belfry.config.v1.Notifier.retention:type_name -> google.protobuf.Duration
+	11, // 21: belfry.config.v1.Notifier.allowances:type_name -> belfry.config.v1.Allowance
+	24, // 22: belfry.config.v1.Notifier.people:type_name -> belfry.config.v1.Person
+	9,  // 23: belfry.config.v1.Notifier.tokens:type_name -> belfry.config.v1.Token
+	10, // 24: belfry.config.v1.Token.previous:type_name -> belfry.config.v1.PreviousToken
+	26, // 25: belfry.config.v1.Allowance.max_wait:type_name -> google.protobuf.Duration
+	13, // 26: belfry.config.v1.Listener.tls:type_name -> belfry.config.v1.ServerTls
+	17, // 27: belfry.config.v1.Store.embedded:type_name -> belfry.config.v1.EmbeddedStore
+	15, // 28: belfry.config.v1.Store.nats:type_name -> belfry.config.v1.NatsStore
+	16, // 29: belfry.config.v1.NatsStore.tls:type_name -> belfry.config.v1.ClientTls
+	25, // 30: belfry.config.v1.Robot.more:type_name -> belfry.config.v1.GroupRobot
+	19, // 31: belfry.config.v1.Robot.mentions:type_name -> belfry.config.v1.MentionRules
+	20, // 32: belfry.config.v1.Robot.quiet:type_name -> belfry.config.v1.Quiet
+	22, // 33: belfry.config.v1.Robot.templates:type_name -> belfry.config.v1.Template
+	23, // 34: belfry.config.v1.Robot.folding:type_name -> belfry.config.v1.Folding
+	21, // 35: belfry.config.v1.Quiet.hours:type_name -> belfry.config.v1.QuietHours
+	26, // 36: belfry.config.v1.Folding.wait:type_name -> google.protobuf.Duration
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_belfry_config_v1_config_proto_init() }
@@ -2057,15 +2387,15 @@ func file_belfry_config_v1_config_proto_init() {
 		(*Hook_Signature)(nil),
 		(*Hook_Password)(nil),
 	}
-	file_belfry_config_v1_config_proto_msgTypes[16].OneofWrappers = []any{}
-	file_belfry_config_v1_config_proto_msgTypes[20].OneofWrappers = []any{}
+	file_belfry_config_v1_config_proto_msgTypes[19].OneofWrappers = []any{}
+	file_belfry_config_v1_config_proto_msgTypes[23].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_belfry_config_v1_config_proto_rawDesc), len(file_belfry_config_v1_config_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

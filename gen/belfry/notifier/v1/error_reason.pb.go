@@ -58,6 +58,11 @@ const (
 	// The message calls everybody, and the robot's configuration does not allow that (mentions.all).
 	// Metadata: robot. FAILED_PRECONDITION.
 	ErrorReason_ERROR_REASON_MENTION_NOT_ALLOWED ErrorReason = 13
+	// The call has no token that the notifier knows; it never says which of the two. UNAUTHENTICATED.
+	ErrorReason_ERROR_REASON_UNAUTHENTICATED ErrorReason = 14
+	// The token may not do this, or not with this robot; whether there is such a robot is not said. Metadata:
+	// robot, where it is about one. PERMISSION_DENIED.
+	ErrorReason_ERROR_REASON_PERMISSION_DENIED ErrorReason = 15
 	// Door: no hook of that name. HTTP 404.
 	ErrorReason_ERROR_REASON_HOOK_NOT_FOUND ErrorReason = 20
 	// Door: only POST is answered. HTTP 405.
@@ -128,6 +133,8 @@ var (
 		11: "ERROR_REASON_RESUME_TOKEN_EXPIRED",
 		12: "ERROR_REASON_TOO_MANY_WATCHERS",
 		13: "ERROR_REASON_MENTION_NOT_ALLOWED",
+		14: "ERROR_REASON_UNAUTHENTICATED",
+		15: "ERROR_REASON_PERMISSION_DENIED",
 		20: "ERROR_REASON_HOOK_NOT_FOUND",
 		21: "ERROR_REASON_METHOD_NOT_ALLOWED",
 		22: "ERROR_REASON_BODY_TOO_LARGE",
@@ -169,6 +176,8 @@ var (
 		"ERROR_REASON_RESUME_TOKEN_EXPIRED":      11,
 		"ERROR_REASON_TOO_MANY_WATCHERS":         12,
 		"ERROR_REASON_MENTION_NOT_ALLOWED":       13,
+		"ERROR_REASON_UNAUTHENTICATED":           14,
+		"ERROR_REASON_PERMISSION_DENIED":         15,
 		"ERROR_REASON_HOOK_NOT_FOUND":            20,
 		"ERROR_REASON_METHOD_NOT_ALLOWED":        21,
 		"ERROR_REASON_BODY_TOO_LARGE":            22,
@@ -228,8 +237,7 @@ var File_belfry_notifier_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_belfry_notifier_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"%belfry/notifier/v1/error_reason.proto\x12\x12belfry.notifier.v1*\xce\n" +
-	"\n" +
+	"%belfry/notifier/v1/error_reason.proto\x12\x12belfry.notifier.v1*\x94\v\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_INVALID_REQUEST\x10\x01\x12 \n" +
@@ -245,7 +253,9 @@ const file_belfry_notifier_v1_error_reason_proto_rawDesc = "" +
 	"\x12%\n" +
 	"!ERROR_REASON_RESUME_TOKEN_EXPIRED\x10\v\x12\"\n" +
 	"\x1eERROR_REASON_TOO_MANY_WATCHERS\x10\f\x12$\n" +
-	" ERROR_REASON_MENTION_NOT_ALLOWED\x10\r\x12\x1f\n" +
+	" ERROR_REASON_MENTION_NOT_ALLOWED\x10\r\x12 \n" +
+	"\x1cERROR_REASON_UNAUTHENTICATED\x10\x0e\x12\"\n" +
+	"\x1eERROR_REASON_PERMISSION_DENIED\x10\x0f\x12\x1f\n" +
 	"\x1bERROR_REASON_HOOK_NOT_FOUND\x10\x14\x12#\n" +
 	"\x1fERROR_REASON_METHOD_NOT_ALLOWED\x10\x15\x12\x1f\n" +
 	"\x1bERROR_REASON_BODY_TOO_LARGE\x10\x16\x12'\n" +

@@ -35,7 +35,9 @@ const (
 //
 // NotifierService takes notifications for robots and tells what became of them. Errors carry a
 // google.rpc.ErrorInfo whose reason is one of ErrorReason, and google.rpc.BadRequest where fields are at
-// fault; the names of ErrorReason are written below without their prefix.
+// fault; the names of ErrorReason are written below without their prefix. Where the notifier has tokens,
+// every method may answer UNAUTHENTICATED and PERMISSION_DENIED as well, and what concerns all robots
+// concerns those of the caller's token.
 type NotifierServiceClient interface {
 	// Takes one notification for one or more robots. OK means that it is on disk and will be delivered, in
 	// order, or become a dead letter that says why. An error means that nothing was stored, but for
@@ -151,7 +153,9 @@ func (c *notifierServiceClient) RedeliverDelivery(ctx context.Context, in *Redel
 //
 // NotifierService takes notifications for robots and tells what became of them. Errors carry a
 // google.rpc.ErrorInfo whose reason is one of ErrorReason, and google.rpc.BadRequest where fields are at
-// fault; the names of ErrorReason are written below without their prefix.
+// fault; the names of ErrorReason are written below without their prefix. Where the notifier has tokens,
+// every method may answer UNAUTHENTICATED and PERMISSION_DENIED as well, and what concerns all robots
+// concerns those of the caller's token.
 type NotifierServiceServer interface {
 	// Takes one notification for one or more robots. OK means that it is on disk and will be delivered, in
 	// order, or become a dead letter that says why. An error means that nothing was stored, but for

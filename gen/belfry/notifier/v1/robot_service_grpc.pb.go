@@ -29,7 +29,8 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// RobotService tells how the robots are, and lets operators stop and restart one.
+// RobotService tells how the robots are, and lets operators stop and restart one. As to tokens it is as
+// NotifierService is.
 type RobotServiceClient interface {
 	// Lists all robots, by name: those of the configuration, and those no longer in it for which something
 	// still waits.
@@ -101,7 +102,8 @@ func (c *robotServiceClient) ResumeRobot(ctx context.Context, in *ResumeRobotReq
 // All implementations must embed UnimplementedRobotServiceServer
 // for forward compatibility.
 //
-// RobotService tells how the robots are, and lets operators stop and restart one.
+// RobotService tells how the robots are, and lets operators stop and restart one. As to tokens it is as
+// NotifierService is.
 type RobotServiceServer interface {
 	// Lists all robots, by name: those of the configuration, and those no longer in it for which something
 	// still waits.
