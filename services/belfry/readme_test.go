@@ -12,6 +12,7 @@ import (
 
 	configv1 "gitee.com/belfry/belfry/gen/belfry/config/v1"
 	"gitee.com/belfry/belfry/pkg/config"
+	"gitee.com/belfry/belfry/pkg/tlsfile/tlstest"
 )
 
 var yamlBlock = regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$")
@@ -23,6 +24,9 @@ func TestTheConfigurationsOfTheREADMEAreGood(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The certificates that the examples name.
+	t.Chdir(t.TempDir())
+	tlstest.NewAuthority(t, ".", "ca").Issue(t, "grpc.pem", "grpc.key")
 	blocks := yamlBlock.FindAllStringSubmatchIndex(string(data), -1)
 	if len(blocks) == 0 {
 		t.Error("there are none")
@@ -31,7 +35,7 @@ func TestTheConfigurationsOfTheREADMEAreGood(t *testing.T) {
 		block := string(data[at[2]:at[3]])
 		t.Run(fmt.Sprintf("line %d", strings.Count(string(data[:at[2]]), "\n")+1), func(t *testing.T) {
 			for i, m := range regexp.MustCompile(`\$\{([A-Z_][A-Z0-9_]*)\}`).FindAllStringSubmatch(block, -1) {
-				value := fmt.Sprintf("SEC%d", i) // two robots can't have the same token
+				value := fmt.Sprintf("SEC%032d", i) // two robots can't have the same token
 				if strings.HasSuffix(m[1], "WEBHOOK") {
 					value = "https://oapi.dingtalk.com/robot/send?access_token=" + value
 				}
