@@ -92,7 +92,11 @@ func (c *checker) action(n *parse.ActionNode) (weight int) {
 	case t.same(aUser()):
 		c.fail(start(n.Pipe), "this is a user: write {{name %s}}", asWritten(n.Pipe))
 	case t.is == isObject:
-		c.fail(start(n.Pipe), "%s has several fields: say which, as in {{%s.%s}}", t, asWritten(n.Pipe), t.fields.names[0])
+		whole := asWritten(n.Pipe)
+		if strings.ContainsRune(whole, ' ') { // what a function gives
+			whole = "(" + whole + ")"
+		}
+		c.fail(start(n.Pipe), "%s has several fields: say which, as in {{%s.%s}}", t, whole, t.fields.names[0])
 	case t.is == isList && t.elem.same(aUser()):
 		c.fail(start(n.Pipe), "this is a list of users: write {{names %s}}", asWritten(n.Pipe))
 	case t.is == isList && t.elem.is == isText:

@@ -64,6 +64,7 @@ func TestFaultsHaveTheirPlaceAndSayWhatToDo(t *testing.T) {
 		{"{{‸belfry_emit .kind}}", `there is no function "belfry_emit"; there are: default, bold, clip, commits, le, len, lt, print and 18 more`},
 		// Values that don't fit.
 		{"{{‸.event.sender}}", "this is a user: write {{name .event.sender}}"},
+		{"{{‸index .event.push.commits 0}}", "an entry of event.push.commits has several fields: say which, as in {{(index .event.push.commits 0).id}}"},
 		{"{{‸.event.issue}}", "event.issue has several fields: say which, as in {{.event.issue.id}}"},
 		{"{{‸.event.issue.collaborators}}", "this is a list of users: write {{names .event.issue.collaborators}}"},
 		{"{{‸.labels}}", `this is a list: write {{join ", " .labels}}`},
@@ -147,7 +148,7 @@ func TestTryingTemplatesFindsWhatShowsOnlyWhenTheyAreRun(t *testing.T) {
 	}
 	for _, c := range []struct{ text, want string }{
 		{"{{.kind}}", ""},
-		{"{{index .labels 0}}", "templates[0].text:1:3: there is no entry 0: the list has 0, and counting begins with 0 (seen with a sample: issue, closed)"},
+		{"{{index .labels 0}}", "templates[0].text:1:3: there is no entry 0: the list has 0, and counting begins with 0; ask with {{if}} first, or use {{range}} (seen with a sample: issue, closed)"},
 		{`{{if ne .action "closed"}}x{{end}}`, "templates[0].text: the text comes out empty; give it words for every event of its kind, such as in {{else}} (seen with a sample: issue, closed)"},
 		{"[登录]({{.event.issue.url}})", "templates[0].text:1:8: a value can't stand in the address of a link: write {{link TEXT URL}} (seen with a sample: issue, opened)"},
 		{"https://ci.example.com/{{.branch}}{{.kind}}", `templates[0].text:1:37: a value can't stand in an address: write {{link TEXT URL}}, with (printf "https://…%s" VALUE) for an address of several parts (seen with a sample: issue, opened)`},

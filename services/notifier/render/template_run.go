@@ -250,7 +250,7 @@ func (r *run) join(separator string, list []string) (string, error) {
 func index(list any, i int) (any, error) {
 	v := reflect.ValueOf(list)
 	if i < 0 || i >= v.Len() {
-		return nil, failed("there is no entry %d: the list has %d, and counting begins with 0", i, v.Len())
+		return nil, failed("there is no entry %d: the list has %d, and counting begins with 0; ask with {{if}} first, or use {{range}}", i, v.Len())
 	}
 	return v.Index(i).Interface(), nil
 }

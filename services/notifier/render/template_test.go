@@ -146,7 +146,7 @@ func TestPartsWithoutATemplateAreLeftToTheBuiltInWording(t *testing.T) {
 func TestAFaultWhileRunningIsAnErrorWithoutWords(t *testing.T) {
 	long := issued(eventv1.Action_ACTION_OPENED, func(_ *eventv1.Event, i *eventv1.Issue) { i.Title = "secret " + strings.Repeat("x", 990) })
 	for text, want := range map[string]string{
-		"a\n  {{index .labels 7}}":                                                    "templates[0].text:2:5: there is no entry 7: the list has 2, and counting begins with 0",
+		"a\n  {{index .labels 7}}":                                                    "templates[0].text:2:5: there is no entry 7: the list has 2, and counting begins with 0; ask with {{if}} first, or use {{range}}",
 		"{{slice .event.issue.title 1 9999}}":                                         "templates[0].text:1:3: there is no part from 1 to 9999: this has 997",
 		"{{if .event.push}}x{{end}}":                                                  "templates[0].text: the text comes out empty; give it words for every event of its kind, such as in {{else}}",
 		"{{range 30}}{{$.event.issue.title}}{{end}}":                                  "templates[0].text: the template writes more than 20000 bytes",
