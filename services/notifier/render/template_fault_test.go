@@ -64,7 +64,7 @@ func TestFaultsHaveTheirPlaceAndSayWhatToDo(t *testing.T) {
 		{"{{‸belfry_emit .kind}}", `there is no function "belfry_emit"; there are: default, bold, clip, commits, le, len, lt, print and 18 more`},
 		// Values that don't fit.
 		{"{{‸.event.sender}}", "this is a user: write {{name .event.sender}}"},
-		{"{{‸index .event.push.commits 0}}", "an entry of event.push.commits has several fields: say which, as in {{(index .event.push.commits 0).id}}"},
+		{"{{‸index .event.push.commits 0}}", "event.push.commits[] has several fields: say which, as in {{(index .event.push.commits 0).id}}"},
 		{"{{‸.event.issue}}", "event.issue has several fields: say which, as in {{.event.issue.id}}"},
 		{"{{‸.event.issue.collaborators}}", "this is a list of users: write {{names .event.issue.collaborators}}"},
 		{"{{‸.labels}}", `this is a list: write {{join ", " .labels}}`},
