@@ -22,6 +22,8 @@ var ofCalls = map[notifierv1.ErrorReason]bool{
 	notifierv1.ErrorReason_ERROR_REASON_DELIVERY_NOT_ENDED:     true,
 	notifierv1.ErrorReason_ERROR_REASON_RESUME_TOKEN_EXPIRED:   true,
 	notifierv1.ErrorReason_ERROR_REASON_TOO_MANY_WATCHERS:      true,
+	notifierv1.ErrorReason_ERROR_REASON_UNAUTHENTICATED:        true,
+	notifierv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED:      true,
 	notifierv1.ErrorReason_ERROR_REASON_HOOK_NOT_FOUND:         true,
 	notifierv1.ErrorReason_ERROR_REASON_METHOD_NOT_ALLOWED:     true,
 	notifierv1.ErrorReason_ERROR_REASON_BODY_TOO_LARGE:         true,
