@@ -136,15 +136,6 @@ func sums(t *testing.T, files []string) map[string]string {
 	return all
 }
 
-func contents(t *testing.T, file string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
 // importImage makes an image of these files, all of them executable, and returns its name.
 func (d docker) importImage(t *testing.T, name string, changes []string, files map[string][]byte) string {
 	t.Helper()

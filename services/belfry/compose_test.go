@@ -23,11 +23,12 @@ func TestCompose(t *testing.T) {
 	vars := append(standIns(t, d, name), "BELFRY_IMAGE="+name+":test")
 	d.removeLater(t, name+":test")
 	d.removeStages(t, name+"-golang:test")
-	t.Run("one of each", func(t *testing.T) {
-		testOneOfEach(t, up(t, d, name, "single", []string{"demo"}, vars))
-	})
-	t.Run("cluster", func(t *testing.T) {
-		testComposeCluster(t, up(t, d, name, "cluster", []string{"demo", "cluster"}, vars))
+	single := newProject(t, d, name+"-single", "single", []string{"demo"}, vars)
+	single.build()
+	cluster := newProject(t, d, name+"-cluster", "cluster", []string{"demo", "cluster"}, vars)
+	t.Run("both", func(t *testing.T) { // which mostly wait, so side by side
+		t.Run("one of each", func(t *testing.T) { testOneOfEach(t, single) })
+		t.Run("cluster", func(t *testing.T) { testComposeCluster(t, cluster) })
 	})
 	t.Logf("all of it took %v", time.Since(began).Round(time.Second))
 }
@@ -36,6 +37,8 @@ func TestCompose(t *testing.T) {
 func demoHook() *group { return &group{name: "demo", hookSecret: "demo-hook"} }
 
 func testOneOfEach(t *testing.T, p *project) {
+	t.Parallel()
+	p.up(t)
 	p.awaitReady("gateway", "notifier")
 	p.looksAsPromised()
 
@@ -55,18 +58,29 @@ func testOneOfEach(t *testing.T, p *project) {
 
 	// The simulator comes back with its certificate, and without its memory.
 	p.kill("simulator", 0)
-	p.until("the page is there again", func() bool { return len(p.group().Messages) == 0 && p.group().Status.TooFast == 0 })
+	p.until("the page is there again, and empty", func() bool { g := p.group(); return g.Reset && len(g.Messages) == 0 })
 	again := demoHook()
 	again.taken = g.taken
 	load = (&stage{t: t, groups: []*group{again}}).load(1, 0, p.door)
 	load.finish()
 	p.until("the group sees another one", func() bool { return fmt.Sprint(p.group().seen()) == fmt.Sprint([]int{g.taken}) })
 
+	p.endedByThemselves("gateway", "notifier", "simulator")
 	for _, s := range []string{"gateway", "notifier", "simulator"} {
 		id := p.container(s)
 		p.engine("stop", id)
 		if code := p.engine("inspect", "--format", "{{.State.ExitCode}}", id); code != "0" {
 			t.Errorf("%s, told to stop, ends with %s", s, code)
+		}
+	}
+}
+
+// endedByThemselves finds fault with services that the engine had to start again.
+func (p *project) endedByThemselves(services ...string) {
+	p.t.Helper()
+	for _, s := range services {
+		if n := p.engine("inspect", "--format", "{{.RestartCount}}", p.container(s)); n != "0" {
+			p.t.Errorf("%s ended by itself, and was started again %s times", s, n)
 		}
 	}
 }
@@ -128,6 +142,8 @@ func (p *project) holds(g *group) {
 }
 
 func testComposeCluster(t *testing.T, p *project) {
+	t.Parallel()
+	p.up(t)
 	p.awaitReady("gateway", "notifier", "notifier-2")
 	g := demoHook()
 	load := (&stage{t: t, groups: []*group{g}}).load(2000, 150*time.Millisecond, p.door)
@@ -157,9 +173,5 @@ func testComposeCluster(t *testing.T, p *project) {
 	p.awaitReady("gateway", "notifier", "notifier-2")
 	load.stop()
 	p.holds(g)
-	for _, s := range []string{"nats-1", "nats-2", "nats-3", "notifier", "notifier-2", "gateway"} {
-		if n := p.engine("inspect", "--format", "{{.RestartCount}}", p.container(s)); n != "0" {
-			t.Errorf("%s ended by itself, and was started again %s times", s, n)
-		}
-	}
+	p.endedByThemselves("gateway", "notifier", "notifier-2", "nats-1", "nats-2", "nats-3")
 }
