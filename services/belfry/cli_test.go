@@ -81,12 +81,14 @@ func TestWithoutACommandHelpIsShownAndTheCallIsWrong(t *testing.T) {
 
 func TestHelpNamesCommandsFlagsAndDefaults(t *testing.T) {
 	for args, wants := range map[string][]string{
-		"--help":         {"demo", "run", "gateway", "notifier", "check", "explain", "init", "migrate", "--log-level=LEVEL"},
-		"run --help":     {"-c, --config=FILE", "(default: belfry.yaml)", "(default: info)"},
-		"init --help":    {"-o, --out=FILE", "must not exist"},
-		"demo --help":    {"--listen=ADDRESS"},
-		"explain --help": {"--hook=NAME", "--event-header=WEBHOOK", "--ping", "--all-locales", "--json", "<file>", "no network is used"},
-		"migrate --help": {"--from=FILE", "--to=FILE", "All notifiers of both must be stopped", "The source stays as it is"},
+		"--help":           {"demo", "run", "gateway", "notifier", "check", "explain", "init", "migrate", "simulator", "health", "--log-level=LEVEL", "--version"},
+		"run --help":       {"-c, --config=FILE", "(default: belfry.yaml)", "(default: info)"},
+		"init --help":      {"-o, --out=FILE", "must not exist"},
+		"demo --help":      {"--listen=ADDRESS"},
+		"explain --help":   {"--hook=NAME", "--event-header=WEBHOOK", "--ping", "--all-locales", "--json", "<file>", "no network is used"},
+		"health --help":    {"--admin=ADDRESS", "127.0.0.1:9092"},
+		"simulator --help": {"--listen=ADDRESS", "--page=ADDRESS", "--tls=DIR", "--host=NAME", "--token=TEXT", "--keyword=WORD", "plain http"},
+		"migrate --help":   {"--from=FILE", "--to=FILE", "All notifiers of both must be stopped", "The source stays as it is"},
 	} {
 		got := call(t.Context(), strings.Fields(args)...)
 		if got.code != 0 || got.stderr != "" {

@@ -63,6 +63,11 @@ notifier:
 // samples' story.
 var demoNames = map[string]string{"0142": "张伟", "0187": "Анна Петрова", "0203": "Liam O'Brien", "0266": "李娜"}
 
+const (
+	demoGroup = "支付项目组"
+	demoRobot = "Gitee 机器人"
+)
+
 // Run starts the simulator, both services with the store in a temporary folder, and the page; sends a
 // webhook of every trigger through the door; and goes on until a signal comes.
 func (c *demoCmd) Run(e *env) (err error) {
@@ -83,7 +88,7 @@ func (c *demoCmd) Run(e *env) (err error) {
 	}
 	for _, t := range []string{token, cardToken} {
 		sim.AddRobot(dingtalktest.RobotConfig{
-			Token: t, Secret: robotSecret, Keywords: []string{"Gitee"}, Group: "支付项目组", Members: members,
+			Token: t, Secret: robotSecret, Keywords: []string{"Gitee"}, Group: demoGroup, Members: members,
 		})
 	}
 
@@ -115,7 +120,7 @@ func (c *demoCmd) Run(e *env) (err error) {
 	page := demo.NewPage(demo.Options{
 		Server: sim, Token: token, Recorder: recorder, Causes: causes(client),
 		Preview: preview(client), Samples: giteetest.All(time.Now()), Names: demoNames,
-		GroupName: "支付项目组", RobotName: "Gitee 机器人", Members: 12, Curl: curl,
+		GroupName: demoGroup, RobotName: demoRobot, Members: 12, Curl: curl,
 	})
 	srv := &http.Server{Handler: page.Handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	srv.RegisterOnShutdown(page.Close)

@@ -10,6 +10,8 @@
 //	belfry init                      writes a commented belfry.yaml
 //	belfry migrate --from a.yaml --to b.yaml
 //	                                 copies the journal to another store, such as a NATS cluster
+//	belfry simulator                 a DingTalk of its own with a group to look at, for services that run elsewhere
+//	belfry health                    says whether a running Belfry is ready
 //
 // SIGHUP has run, gateway and notifier read their configuration again, as they do by themselves when the file
 // changes. SIGINT and SIGTERM stop it in order, within ten seconds; a second one stops it at once. It exits with 0
@@ -37,16 +39,19 @@ import (
 )
 
 type cli struct {
-	LogLevel string `help:"Least severe level that is logged: debug, info, warn or error (default: info)." placeholder:"LEVEL" enum:"debug,info,warn,error" default:"info"`
+	LogLevel string      `help:"Least severe level that is logged: debug, info, warn or error (default: info)." placeholder:"LEVEL" enum:"debug,info,warn,error" default:"info"`
+	Version  versionFlag `help:"Show the version and exit."`
 
-	Demo     demoCmd     `cmd:"" help:"Show Belfry at work: no configuration, no account, no network."`
-	Run      runCmd      `cmd:"" help:"Run the gateway and the notifier in one process."`
-	Gateway  gatewayCmd  `cmd:"" help:"Run the gateway, which receives Gitee's webhooks."`
-	Notifier notifierCmd `cmd:"" help:"Run the notifier, which owns DingTalk."`
-	Check    checkCmd    `cmd:"" help:"Say everything that is wrong with a configuration."`
-	Explain  explainCmd  `cmd:"" help:"Say what would become of a webhook: its event, routes and messages."`
-	Init     initCmd     `cmd:"" help:"Write a commented belfry.yaml."`
-	Migrate  migrateCmd  `cmd:"" help:"Copy the notifier's journal to another store."`
+	Demo      demoCmd      `cmd:"" help:"Show Belfry at work: no configuration, no account, no network."`
+	Run       runCmd       `cmd:"" help:"Run the gateway and the notifier in one process."`
+	Gateway   gatewayCmd   `cmd:"" help:"Run the gateway, which receives Gitee's webhooks."`
+	Notifier  notifierCmd  `cmd:"" help:"Run the notifier, which owns DingTalk."`
+	Check     checkCmd     `cmd:"" help:"Say everything that is wrong with a configuration."`
+	Explain   explainCmd   `cmd:"" help:"Say what would become of a webhook: its event, routes and messages."`
+	Init      initCmd      `cmd:"" help:"Write a commented belfry.yaml."`
+	Migrate   migrateCmd   `cmd:"" help:"Copy the notifier's journal to another store."`
+	Simulator simulatorCmd `cmd:"" help:"Simulate DingTalk, and show its group on a page."`
+	Health    healthCmd    `cmd:"" help:"Say whether a running Belfry is ready."`
 }
 
 // env is what a command gets from main.

@@ -51,21 +51,23 @@ type Cause struct {
 	Folded bool
 }
 
-// Options are what a Page shows. Server, Recorder, Causes and Preview are required.
+// Options are what a Page shows. Server is required, and the others where the door is in this process.
 type Options struct {
 	// Server is the simulator, Token the robot's, which is used to ask it and shown nowhere.
 	Server Source
 	Token  string
 	// Budget is how many calls a minute the simulator admits; 0 means DingTalk's 20.
 	Budget int
-	// Recorder is the one that stands before the gateway's door.
+	// Recorder is the one that stands before the gateway's door. Without one the page shows the group alone, and
+	// Causes is not called.
 	Recorder *Recorder
 	// Causes returns the message in which a delivery, by its resource name, went or goes out, and false
 	// where none is known yet. It is called from the goroutines of requests, one call at a time, and should
 	// heed ctx.
 	Causes func(ctx context.Context, delivery string) (c Cause, ok bool)
 	// Preview returns what a robot would send of an event, in all languages, as one of the shapes
-	// ShapeMarkdown and ShapeActionCard. It is called from the goroutines of requests and heeds ctx.
+	// ShapeMarkdown and ShapeActionCard. It is called from the goroutines of requests and heeds ctx. Without it
+	// the page offers no look at bodies.
 	Preview func(ctx context.Context, shape string, e *eventv1.Event) ([]*notifierv1.Preview, error)
 	// Samples are the webhooks that the page offers to look at; their names are unique.
 	Samples []giteetest.Delivery
@@ -102,13 +104,18 @@ func NewPage(o Options) *Page {
 	if o.Budget == 0 {
 		o.Budget = 20
 	}
+	alone := o.Recorder == nil
+	if alone {
+		o.Recorder = NewRecorder(http.NotFoundHandler()) // which nobody asks
+	}
 	p := &Page{
 		group: groupView{
-			Name: o.GroupName, Robot: o.RobotName, Members: o.Members,
+			Name: o.GroupName, Robot: o.RobotName, Members: o.Members, Alone: alone, Looks: o.Preview != nil,
 			KeepMessages: maxMessages, KeepWebhooks: maxWebhooks,
 		},
 		timeline: &timeline{
 			source: o.Server, token: o.Token, budget: o.Budget, recorder: o.Recorder, causes: o.Causes,
+			alone:   alone,
 			names:   o.Names,
 			curl:    o.Curl,
 			carried: make(map[string]Cause),
@@ -162,9 +169,11 @@ func (p *Page) Handler() http.Handler {
 	mux.HandleFunc("GET /events", p.serveEvents)
 	mux.HandleFunc("GET /api/messages", p.serveSnapshot)
 	mux.HandleFunc("GET /api/webhooks/{id}/body", p.serveBody)
-	mux.HandleFunc("GET /api/samples", p.serveSamples)
-	mux.HandleFunc("GET /api/samples/{name}/body", p.serveSample)
-	mux.Handle("POST /api/look", http.NewCrossOriginProtection().Handler(http.HandlerFunc(p.serveLook)))
+	if p.preview != nil {
+		mux.HandleFunc("GET /api/samples", p.serveSamples)
+		mux.HandleFunc("GET /api/samples/{name}/body", p.serveSample)
+		mux.Handle("POST /api/look", http.NewCrossOriginProtection().Handler(http.HandlerFunc(p.serveLook)))
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)

@@ -26,6 +26,7 @@ type timeline struct {
 	source   Source
 	token    string
 	budget   int
+	alone    bool // there are no webhooks to look for
 	names    map[string]string
 	recorder *Recorder
 	causes   func(ctx context.Context, delivery string) (Cause, bool)
@@ -135,7 +136,7 @@ func (t *timeline) readMessages(received []dingtalktest.Received) {
 		e, ok := known[r.N]
 		if !ok {
 			e = messageEntry{view: viewMessage(r, t.names), seen: time.Now(), revision: t.revision}
-			e.view.Looking = true
+			e.view.Looking = !t.alone
 		} else if e.view.Duplicates != r.Duplicates {
 			e.view.Duplicates, e.revision = r.Duplicates, t.revision
 		}
@@ -190,7 +191,7 @@ func (t *timeline) findCauses(ctx context.Context) {
 			e.view.Folded = max(c.folded, e.view.Folded)
 		}
 		// A message of several may still lack some of its webhooks, so looking goes on for a while.
-		e.view.Looking = e.view.UUID != "" && time.Since(e.seen) < lookFor
+		e.view.Looking = !t.alone && e.view.UUID != "" && time.Since(e.seen) < lookFor
 		if e.view.Looking != before.Looking || !reflect.DeepEqual(e.view.Causes, before.Causes) ||
 			e.view.Items != before.Items || e.view.Folded != before.Folded {
 			e.revision = t.revision

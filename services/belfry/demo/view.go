@@ -22,6 +22,9 @@ type groupView struct {
 	Name    string `json:"name"`
 	Robot   string `json:"robot"`
 	Members int    `json:"members"`
+	// Alone says that webhooks are not seen from here, Looks that bodies can be looked at.
+	Alone bool `json:"alone"`
+	Looks bool `json:"looks"`
 	// KeepMessages and KeepWebhooks are how many the page should hold on to.
 	KeepMessages int `json:"keepMessages"`
 	KeepWebhooks int `json:"keepWebhooks"`

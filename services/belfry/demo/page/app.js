@@ -59,6 +59,7 @@ function reset(g) {
   rows = new Map();
   unread = 0;
   timeline.replaceChildren();
+  $('look-open').hidden = !g.looks;
   document.title = `${g.name} · Belfry demo`;
   $('group').textContent = g.name;
   $('initial').textContent = [...g.name][0] ?? '';
@@ -147,7 +148,7 @@ function showCounts() {
   let waiting = 0;
   for (const w of webhooks.values()) if (w.deliveries?.length && !told.has(w.id)) waiting++;
   const plural = (n, word) => `${n} ${word}${n === 1 ? '' : 's'}`;
-  $('counts').textContent = [plural(webhooks.size, 'webhook') + ' in', plural(messages.length, 'message') + ' here',
+  $('counts').textContent = [!group.alone && plural(webhooks.size, 'webhook') + ' in', plural(messages.length, 'message') + ' here',
     waiting && `${waiting} on the way`].filter(Boolean).join(' · ');
 }
 

@@ -8,11 +8,11 @@ let ids = 0;
 // aside returns the column beside a message.
 export function aside(m, webhooks, group) {
   const causes = (m.causes ?? []).map((id) => webhooks.get(id)).filter(Boolean);
-  return folded(summary(m, causes), [
+  return folded(summary(m, causes, group), [
     lockScreen(m, group),
     m.items > 1 && el('p', { class: 'digest' }, `Digest: ${m.items} notifications in one message`),
     m.folded > 0 && el('p', { class: 'digest' }, `Tells ${m.folded} more along: they belong to the same thing`),
-    ...origin(m, causes),
+    ...origin(m, causes, group),
     facts(m),
   ]);
 }
@@ -42,7 +42,8 @@ function folded(name, children) {
   return el('aside', { class: 'aside', 'aria-label': 'Where it comes from' }, toggle, panel);
 }
 
-function summary(m, causes) {
+function summary(m, causes, group) {
+  if (group.alone) return 'About this message';
   if (m.items > 1) return `Digest of ${m.items} · ${causes.length} webhooks`;
   if (m.folded) return `${label(causes[0] ?? {})} · ${m.folded} more told along`;
   if (causes.length) return `${label(causes[0])} · HTTP ${causes[0].status}`;
@@ -57,7 +58,8 @@ function lockScreen(m, group) {
       el('p', { class: 'lock-text', lang: 'zh-CN' }, `${group.robot}: ${notice(m)}`)));
 }
 
-function origin(m, causes) {
+function origin(m, causes, group) {
+  if (group.alone) return [el('p', { class: 'none' }, 'What caused it is not seen from here.')];
   if (causes.length === 1) {
     return [el('div', { class: 'cause' }, el('p', { class: 'caption' }, 'Caused by'), chips(causes[0]), details(causes[0]))];
   }
