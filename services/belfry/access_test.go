@@ -83,8 +83,10 @@ func TestThePairGoesOnWhileCertificatesAndAuthoritiesChange(t *testing.T) {
 	stranger := tlstest.NewAuthority(t, g.dir, "stranger")
 	stranger.Issue(t, g.in("client.pem"), g.in("client.key"))
 	stop()
+	// The files are looked at once a second: until then a connection can still begin with the certificate that
+	// they held before, and that one would stay.
+	<-time.After(1100 * time.Millisecond)
 	nt, _ = g.notifier()
-	<-time.After(1100 * time.Millisecond) // the files are looked at once a second
 	for range 3 {
 		if k := g.knock(gw); k.status != http.StatusAccepted {
 			t.Errorf("with a stranger's certificate the door says %d %+v", k.status, k.door)
