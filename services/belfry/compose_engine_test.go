@@ -219,7 +219,7 @@ func (p *project) wait(d time.Duration) {
 // until waits until something is done, and fails the test where that takes too long.
 func (p *project) until(what string, done func() bool) {
 	p.t.Helper()
-	for deadline := time.Now().Add(2 * patience); !done(); p.wait(200 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * patience); !done(); p.wait(200 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			p.t.Fatalf("it does not come to this: %s", what)
 		}
